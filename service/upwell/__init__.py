@@ -1,0 +1,1 @@
+"""Upwell: event-driven data assets that are fresh, and known to be."""

@@ -1,0 +1,189 @@
+"""Time, as something that is handed in: production sleeps, tests turn the hands."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Generic, Protocol, TypeVar
+
+import anyio
+import anyio.lowlevel
+
+T = TypeVar("T")
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+"""Later than every deadline; keeps `min()` and comparisons plain."""
+
+_LONGEST_SLEEP = 1.0  # seconds; the wall clock may jump, or the machine may sleep, under a longer one
+
+
+class Clock(Protocol):
+    """What the service knows of time."""
+
+    def now(self) -> datetime:
+        """The present instant, aware, in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, for durations within one process life."""
+
+    async def sleep_until(self, deadline: datetime) -> None:
+        """Return at or after `deadline`, also when the wall clock jumps meanwhile."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return anyio.current_time()
+
+    async def sleep_until(self, deadline: datetime) -> None:
+        # Re-read at least every second: neither a clock jump nor a suspended machine may delay a deadline.
+        while (remaining := (deadline - self.now()).total_seconds()) > 0:
+            await anyio.sleep(min(remaining, _LONGEST_SLEEP))
+
+
+class Deadlines(Generic[T]):
+    """A heap of (instant, key) with one entry a key; moving a key is O(log n), never a scan.
+
+    Replaced entries stay in the heap and are dropped when they surface, or all together once they outnumber the live ones.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[datetime, int, T]] = []
+        self._due: dict[T, tuple[datetime, int]] = {}
+        self._serial = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def set(self, key: T, deadline: datetime) -> None:
+        """Make `deadline` the only one of `key`; NEVER removes it."""
+        if deadline >= NEVER:
+            self.discard(key)
+            return
+        entry = (deadline, next(self._serial))
+        self._due[key] = entry
+        heapq.heappush(self._heap, (*entry, key))
+        if len(self._heap) > 64 + 2 * len(self._due):
+            self._heap = [(due, serial, key) for key, (due, serial) in self._due.items()]
+            heapq.heapify(self._heap)
+
+    def discard(self, key: T) -> None:
+        self._due.pop(key, None)
+
+    def next(self) -> datetime:
+        """The earliest deadline, or NEVER."""
+        while self._heap:
+            due, serial, key = self._heap[0]
+            if self._due.get(key) == (due, serial):
+                return due
+            heapq.heappop(self._heap)
+        return NEVER
+
+    def pop_due(self, now: datetime) -> Iterator[tuple[datetime, T]]:
+        """Remove and yield what is due at `now`, earliest first."""
+        while self.next() <= now:
+            due, _, key = heapq.heappop(self._heap)
+            del self._due[key]
+            yield due, key
+
+
+class AlarmClock(Generic[T]):
+    """Deadlines with one task asleep until the earliest; setting an earlier one wakes it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._deadlines: Deadlines[T] = Deadlines()
+        self._changed = anyio.Event()
+
+    def set(self, key: T, deadline: datetime) -> None:
+        before = self._deadlines.next()
+        self._deadlines.set(key, deadline)
+        if self._deadlines.next() < before:
+            self._changed.set()
+
+    def discard(self, key: T) -> None:
+        self._deadlines.discard(key)
+
+    async def due(self) -> list[tuple[datetime, T]]:
+        """Wait until at least one deadline has passed; return all that have, earliest first."""
+        while True:
+            if ready := list(self._deadlines.pop_due(self._clock.now())):
+                return ready
+            self._changed = anyio.Event()
+            deadline = self._deadlines.next()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._wake_on_change, tasks.cancel_scope)
+                if deadline < NEVER:
+                    await self._clock.sleep_until(deadline)
+                else:
+                    await self._changed.wait()
+                tasks.cancel_scope.cancel()
+
+    async def _wake_on_change(self, scope: anyio.CancelScope) -> None:
+        await self._changed.wait()
+        scope.cancel()
+
+
+class FakeClock:
+    """A clock that stands still until the test moves it.
+
+    `advance` moves in steps from sleeper to sleeper, letting each run before time goes on, so that a simulated
+    hour takes milliseconds and everything happens at its own instant.
+    """
+
+    def __init__(self, start: datetime) -> None:
+        if start.tzinfo is None:
+            raise ValueError("FakeClock needs an aware datetime, e.g. datetime(2024, 1, 1, tzinfo=UTC)")
+        self._now = start.astimezone(UTC)
+        self._elapsed = 0.0
+        self._sleepers: list[tuple[datetime, int, anyio.Event]] = []
+        self._serial = itertools.count()
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    async def sleep_until(self, deadline: datetime) -> None:
+        if deadline <= self._now:
+            await anyio.lowlevel.checkpoint()
+            return
+        sleeper = (deadline, next(self._serial), anyio.Event())
+        heapq.heappush(self._sleepers, sleeper)
+        try:
+            await sleeper[2].wait()
+        finally:
+            if not sleeper[2].is_set():
+                self._sleepers.remove(sleeper)
+                heapq.heapify(self._sleepers)
+
+    def jump(self, to: datetime) -> None:
+        """Set the wall clock, back or forth, as an operator or NTP would; wakes who is due."""
+        self._now = to.astimezone(UTC)
+        while self._sleepers and self._sleepers[0][0] <= self._now:
+            heapq.heappop(self._sleepers)[2].set()
+
+    async def advance(self, seconds: float = math.inf, *, to: datetime | None = None) -> None:
+        """Let time pass, by `seconds` or up to `to`; sleepers wake at their own instants, in order."""
+        start = self._now
+        end = to if to is not None else NEVER if math.isinf(seconds) else start + timedelta(seconds=seconds)
+        while True:
+            await anyio.wait_all_tasks_blocked()
+            if not self._sleepers or self._sleepers[0][0] > end:
+                break
+            self._pass_to(self._sleepers[0][0])
+        if end < NEVER:
+            self._pass_to(end)
+        await anyio.wait_all_tasks_blocked()
+
+    def _pass_to(self, instant: datetime) -> None:
+        self._elapsed += max(0.0, (instant - self._now).total_seconds())
+        self.jump(max(instant, self._now))

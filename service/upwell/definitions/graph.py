@@ -1,0 +1,122 @@
+"""The asset graph: the snapshots of all code locations as one immutable, indexed whole."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+
+from upwell.definitions.reactions import On, SourceSpec
+from upwell.definitions.snapshot import AssetNode, CheckNode, JobNode, Snapshot, StepNode
+from upwell.errors import DefinitionError, DefinitionErrors
+
+
+class AssetGraph:
+    """Assets by key, their edges both ways, and who listens to what.
+
+    An upstream key that no location defines is an external asset: it is known by name only.
+
+    Raises:
+        DefinitionErrors: a duplicate key, or a cycle.
+    """
+
+    def __init__(self, snapshots: Iterable[Snapshot] = ()) -> None:
+        self.snapshots = tuple(snapshots)
+        self.assets: Mapping[str, AssetNode] = self._merged_assets()
+        self.steps: Mapping[str, StepNode] = {step.key: step for snap in self.snapshots for step in snap.steps}
+        self.checks: Mapping[str, CheckNode] = {check.key: check for snap in self.snapshots for check in snap.checks}
+        self.jobs: Mapping[str, JobNode] = {job.name: job for snap in self.snapshots for job in snap.jobs}
+        self.location_of_step: Mapping[str, str] = {
+            step.key: snap.location for snap in self.snapshots for step in snap.steps
+        }
+        self._rank = self._ranks()
+
+    def _merged_assets(self) -> dict[str, AssetNode]:
+        nodes: dict[str, AssetNode] = {}
+        problems: list[DefinitionError] = []
+        for snap in self.snapshots:
+            for node in snap.assets:
+                other = nodes.get(node.key)
+                if other is not None and other.step is not None and node.step is not None:
+                    problems.append(
+                        DefinitionError(
+                            f"asset {node.key!r} is defined twice; the other definition is at {other.file}:{other.line}. "
+                            "Rename one, or give one a key_prefix",
+                            file=node.file,
+                            line=node.line,
+                        )
+                    )
+                if other is None or other.step is None:
+                    nodes[node.key] = node
+        if problems:
+            raise DefinitionErrors(problems)
+        named = [dep.asset for node in nodes.values() for dep in node.deps]
+        for key in named:
+            nodes.setdefault(key, AssetNode(key=key, step=None))
+        return nodes
+
+    def _ranks(self) -> dict[str, int]:
+        try:
+            order = TopologicalSorter(
+                {node.key: [dep.asset for dep in node.deps if dep.asset != node.key] for node in self.assets.values()}
+            ).static_order()
+            return {key: rank for rank, key in enumerate(order)}
+        except CycleError as cycle:
+            keys: list[str] = cycle.args[1]
+            node = self.assets[keys[0]]
+            raise DefinitionErrors(
+                [
+                    DefinitionError(
+                        f"assets depend on each other in a circle: {' -> '.join(reversed(keys))}. Remove one of these dependencies",
+                        file=node.file,
+                        line=node.line,
+                    )
+                ]
+            ) from None
+
+    @cached_property
+    def _downstream(self) -> Mapping[str, tuple[str, ...]]:
+        below: dict[str, list[str]] = defaultdict(list)
+        for node in self.assets.values():
+            for dep in node.deps:
+                if dep.asset != node.key:
+                    below[dep.asset].append(node.key)
+        return {key: tuple(keys) for key, keys in below.items()}
+
+    @cached_property
+    def _checks_of(self) -> Mapping[str, tuple[CheckNode, ...]]:
+        found: dict[str, list[CheckNode]] = defaultdict(list)
+        for check in self.checks.values():
+            found[check.asset].append(check)
+        return {key: tuple(checks) for key, checks in found.items()}
+
+    @cached_property
+    def listeners(self) -> Mapping[str, tuple[tuple[AssetNode, On], ...]]:
+        """By source name: the assets that listen to it, and how."""
+        found: dict[str, list[tuple[AssetNode, On]]] = defaultdict(list)
+        for node in self.assets.values():
+            for on in node.on:
+                found[on.source.name].append((node, on))
+        return {name: tuple(pairs) for name, pairs in found.items()}
+
+    @cached_property
+    def sources(self) -> Mapping[str, SourceSpec]:
+        """Every declared source by name."""
+        return {on.source.name: on.source for node in self.assets.values() for on in node.on}
+
+    def downstream(self, key: str) -> tuple[str, ...]:
+        """The assets that read `key` directly."""
+        return self._downstream.get(key, ())
+
+    def upstream(self, key: str) -> tuple[str, ...]:
+        """The assets that `key` reads directly."""
+        return tuple(dep.asset for dep in self.assets[key].deps)
+
+    def checks_of(self, key: str) -> tuple[CheckNode, ...]:
+        """The checks of an asset."""
+        return self._checks_of.get(key, ())
+
+    def in_order(self, keys: Iterable[str]) -> list[str]:
+        """`keys`, each after everything it depends on."""
+        return sorted(keys, key=self._rank.__getitem__)

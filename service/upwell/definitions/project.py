@@ -1,0 +1,49 @@
+"""The project as it stands: the graph of all loaded code locations, replaced as a whole when code changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from upwell.definitions.graph import AssetGraph
+from upwell.definitions.snapshot import Snapshot
+
+
+class Project:
+    """Holds the current graph; stations read `graph` once per decision and may be told of a change.
+
+    A location's new snapshot takes over only if the whole still makes a valid graph.
+    """
+
+    def __init__(self) -> None:
+        self._snapshots: dict[str, Snapshot] = {}
+        self._graph = AssetGraph()
+        self._watchers: list[Callable[[AssetGraph], None]] = []
+
+    @property
+    def graph(self) -> AssetGraph:
+        return self._graph
+
+    @property
+    def loaded(self) -> bool:
+        """Whether any code location has been loaded yet."""
+        return bool(self._snapshots)
+
+    @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        return tuple(self._snapshots.values())
+
+    def replace(self, snapshot: Snapshot) -> None:
+        """Let `snapshot` take the place of its location's older one.
+
+        Raises:
+            DefinitionErrors: the locations no longer fit together; the old graph stays.
+        """
+        snapshots = {**self._snapshots, snapshot.location: snapshot}
+        self._graph = AssetGraph(snapshots.values())
+        self._snapshots = snapshots
+        for watcher in self._watchers:
+            watcher(self._graph)
+
+    def watch(self, watcher: Callable[[AssetGraph], None]) -> None:
+        """Call `watcher` with each new graph; it must be quick and must not raise."""
+        self._watchers.append(watcher)

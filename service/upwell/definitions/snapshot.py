@@ -1,0 +1,118 @@
+"""The snapshot: everything the service knows of a code location, as plain data that a worker described.
+
+Keys are `AssetKey.to_user_string()`; a check is named `asset:check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from upwell.definitions.freshness import AnyFreshnessPolicy
+from upwell.definitions.partitions.mapping import AnyPartitionMapping
+from upwell.definitions.partitions.union import AnyPartitionsDefinition
+from upwell.definitions.reactions import On
+from upwell.definitions.retry_policy import RetryPolicy
+from upwell.events import Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepNode:
+    """An edge: the upstream asset and which of its partitions are read (none: the default for the two)."""
+
+    asset: str
+    mapping: AnyPartitionMapping | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetNode:
+    """An asset; `step` computes it, or nobody here does (external)."""
+
+    key: str
+    step: str | None
+    deps: tuple[DepNode, ...] = ()
+    group: str = "default"
+    description: str | None = None
+    kinds: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    owners: tuple[str, ...] = ()
+    code_version: str | None = None
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+    partitions: AnyPartitionsDefinition | None = None
+    freshness: AnyFreshnessPolicy | None = None
+    automation: str | None = None  # the label of its automation condition
+    on: tuple[On, ...] = ()
+    on_downstream: Literal["all", "none"] = "all"
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckNode:
+    """An asset check; `step` evaluates it: its own, or the asset's when declared by `check_specs`."""
+
+    asset: str
+    name: str
+    step: str
+    blocking: bool = False
+    description: str | None = None
+    deps: tuple[DepNode, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"{self.asset}:{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepNode:
+    """One computation: a user function that makes `assets` and evaluates `checks`."""
+
+    key: str
+    assets: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    can_subset: bool = False
+    pool: str | None = None
+    timeout: float | None = None  # seconds
+    retry: RetryPolicy | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobNode:
+    """A named part of the graph that people run as one."""
+
+    name: str
+    assets: tuple[str, ...]
+    description: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    config: Json = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A code location, described."""
+
+    location: str
+    code_hash: str = ""
+    assets: tuple[AssetNode, ...] = ()
+    steps: tuple[StepNode, ...] = ()
+    checks: tuple[CheckNode, ...] = ()
+    jobs: tuple[JobNode, ...] = ()
+
+
+@cache
+def _adapter() -> TypeAdapter[Snapshot]:
+    return TypeAdapter(Snapshot)
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """The snapshot as JSON."""
+    return _adapter().dump_json(snapshot, exclude_defaults=True)
+
+
+def decode_snapshot(body: bytes | str) -> Snapshot:
+    """What `encode_snapshot` wrote."""
+    return _adapter().validate_json(body)
