@@ -44,14 +44,15 @@ class SystemClock:
 
     async def sleep_until(self, deadline: datetime) -> None:
         # Re-read at least every second: neither a clock jump nor a suspended machine may delay a deadline.
-        while (remaining := (deadline - self.now()).total_seconds()) > 0:
+        while (remaining := (deadline - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 (time itself has no event)
             await anyio.sleep(min(remaining, _LONGEST_SLEEP))
 
 
 class Deadlines(Generic[T]):
     """A heap of (instant, key) with one entry a key; moving a key is O(log n), never a scan.
 
-    Replaced entries stay in the heap and are dropped when they surface, or all together once they outnumber the live ones.
+    Replaced entries stay in the heap and are dropped when they surface, or all together once they outnumber the live
+    ones.
     """
 
     def __init__(self) -> None:

@@ -41,8 +41,8 @@ class AssetGraph:
                 if other is not None and other.step is not None and node.step is not None:
                     problems.append(
                         DefinitionError(
-                            f"asset {node.key!r} is defined twice; the other definition is at {other.file}:{other.line}. "
-                            "Rename one, or give one a key_prefix",
+                            f"asset {node.key!r} is defined twice; the other definition is at "
+                            f"{other.file}:{other.line}. Rename one, or give one a key_prefix",
                             file=node.file,
                             line=node.line,
                         )
@@ -68,7 +68,8 @@ class AssetGraph:
             raise DefinitionErrors(
                 [
                     DefinitionError(
-                        f"assets depend on each other in a circle: {' -> '.join(reversed(keys))}. Remove one of these dependencies",
+                        f"assets depend on each other in a circle: {' -> '.join(reversed(keys))}. "
+                        "Remove one of these dependencies",
                         file=node.file,
                         line=node.line,
                     )

@@ -12,9 +12,9 @@ from upwell.events import Json
 class SourceSpec:
     """An event source as a user declared it.
 
-    `kind` is the entry point in the group `upwell.sources` that makes it run (`webhook` has none: the web
-    server feeds it); `name` identifies it in the journal, in logs and for its durable cursor, so two declarations of the
-    same thing share one source. `params` are the plain arguments for its factory.
+    `kind` is the entry point in the group `upwell.sources` that makes it run (`webhook` has none: the web server feeds
+    it); `name` identifies it in the journal, in logs and for its durable cursor, so two declarations of the same thing
+    share one source. `params` are the plain arguments for its factory.
     """
 
     kind: str
