@@ -1,7 +1,14 @@
-"""The closed union of partition definitions, as snapshots carry them."""
+"""The closed union of partitions definitions, as snapshots carry them."""
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Annotated, TypeAlias
 
-AnyPartitionsDefinition: TypeAlias = Any
+from pydantic import Field
+
+from upwell.definitions.partitions.named import StaticPartitionsDefinition
+from upwell.definitions.partitions.time_windows import TimeWindowPartitionsDefinition
+
+AnyPartitionsDefinition: TypeAlias = Annotated[
+    StaticPartitionsDefinition | TimeWindowPartitionsDefinition, Field(discriminator="type")
+]
