@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -32,6 +32,9 @@ class Clock(Protocol):
     async def sleep_until(self, deadline: datetime) -> None:
         """Return at or after `deadline`, also when the wall clock jumps meanwhile."""
 
+    async def sleep(self, seconds: float) -> None:
+        """Return after a duration; jumps of the wall clock make it neither shorter nor longer."""
+
 
 class SystemClock:
     """The machine's clock."""
@@ -46,6 +49,10 @@ class SystemClock:
         # Re-read at least every second: neither a clock jump nor a suspended machine may delay a deadline.
         while (remaining := (deadline - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 (time itself has no event)
             await anyio.sleep(min(remaining, _LONGEST_SLEEP))
+        await anyio.lowlevel.checkpoint()  # a deadline that has passed must not starve the other tasks
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(max(0.0, seconds))
 
 
 class Deadlines(Generic[T]):
@@ -143,48 +150,79 @@ class FakeClock:
         if start.tzinfo is None:
             raise ValueError("FakeClock needs an aware datetime, e.g. datetime(2024, 1, 1, tzinfo=UTC)")
         self._now = start.astimezone(UTC)
-        self._elapsed = 0.0
-        self._sleepers: list[tuple[datetime, int, anyio.Event]] = []
+        self._elapsed = timedelta(0)
+        self._until: list[_UntilInstant] = []  # heap of sleepers that follow the wall clock
+        self._for: list[_ForDuration] = []  # heap of sleepers that follow elapsed time
         self._serial = itertools.count()
 
     def now(self) -> datetime:
         return self._now
 
     def monotonic(self) -> float:
-        return self._elapsed
+        return self._elapsed.total_seconds()
 
     async def sleep_until(self, deadline: datetime) -> None:
         if deadline <= self._now:
             await anyio.lowlevel.checkpoint()
-            return
-        sleeper = (deadline, next(self._serial), anyio.Event())
-        heapq.heappush(self._sleepers, sleeper)
-        try:
-            await sleeper[2].wait()
-        finally:
-            if not sleeper[2].is_set():
-                self._sleepers.remove(sleeper)
-                heapq.heapify(self._sleepers)
+        else:
+            await _rest(self._until, (deadline, next(self._serial), anyio.Event()))
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await anyio.lowlevel.checkpoint()
+        else:
+            await _rest(self._for, (self._elapsed + timedelta(seconds=seconds), next(self._serial), anyio.Event()))
 
     def jump(self, to: datetime) -> None:
         """Set the wall clock, back or forth, as an operator or NTP would; wakes who is due."""
         self._now = to.astimezone(UTC)
-        while self._sleepers and self._sleepers[0][0] <= self._now:
-            heapq.heappop(self._sleepers)[2].set()
+        self._wake()
 
     async def advance(self, seconds: float = math.inf, *, to: datetime | None = None) -> None:
-        """Let time pass, by `seconds` or up to `to`; sleepers wake at their own instants, in order."""
-        start = self._now
-        end = to if to is not None else NEVER if math.isinf(seconds) else start + timedelta(seconds=seconds)
+        """Let time pass, by `seconds` or up to `to`; sleepers wake at their own instants, in order.
+
+        Without either it passes until nobody sleeps any more, which is never while a timer repeats.
+        """
+        end = to if to is not None else NEVER if math.isinf(seconds) else self._now + timedelta(seconds=seconds)
         while True:
             await anyio.wait_all_tasks_blocked()
-            if not self._sleepers or self._sleepers[0][0] > end:
+            instant = self._next_waking()
+            if instant >= NEVER or instant > end:
                 break
-            self._pass_to(self._sleepers[0][0])
+            self._pass_to(instant)
         if end < NEVER:
             self._pass_to(end)
         await anyio.wait_all_tasks_blocked()
 
+    def _next_waking(self) -> datetime:
+        instants = [self._until[0][0]] if self._until else []
+        if self._for:
+            instants.append(self._now + (self._for[0][0] - self._elapsed))
+        return min(instants, default=NEVER)
+
     def _pass_to(self, instant: datetime) -> None:
-        self._elapsed += max(0.0, (instant - self._now).total_seconds())
-        self.jump(max(instant, self._now))
+        passed = max(timedelta(0), instant - self._now)
+        self._now += passed
+        self._elapsed += passed
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._until and self._until[0][0] <= self._now:
+            heapq.heappop(self._until)[2].set()
+        while self._for and self._for[0][0] <= self._elapsed:
+            heapq.heappop(self._for)[2].set()
+
+
+_UntilInstant: TypeAlias = tuple[datetime, int, anyio.Event]
+_ForDuration: TypeAlias = tuple[timedelta, int, anyio.Event]
+_Sleeper = TypeVar("_Sleeper", _UntilInstant, _ForDuration)
+
+
+async def _rest(heap: list[_Sleeper], sleeper: _Sleeper) -> None:
+    heapq.heappush(heap, sleeper)
+    try:
+        await sleeper[2].wait()
+    finally:
+        if not sleeper[2].is_set():
+            heap.remove(sleeper)
+            heapq.heapify(heap)
