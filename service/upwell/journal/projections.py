@@ -1,0 +1,381 @@
+"""What an event changes in the present state: a pure function from a record to row changes.
+
+The changes of a batch are folded (`fold`) before they are written, so the order of events within a batch must not
+matter beyond "the later value of a column wins". What an event does to the assets of a *step* needs the stored plan;
+such changes keep their order and touch columns that no upsert touches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, assert_never
+
+from pydantic_core import to_json
+from sqlalchemy import Table
+
+from upwell.events import (
+    AssetFailed,
+    AssetMaterialized,
+    AssetObserved,
+    AssetSkipped,
+    Canary,
+    CheckEvaluated,
+    DuplicateIgnored,
+    Event,
+    EventDecided,
+    FileChanged,
+    FreshnessChanged,
+    LocationFailed,
+    LocationLoaded,
+    MessageReceived,
+    ReloadRequested,
+    RunCanceled,
+    RunCancelRequested,
+    RunFailed,
+    RunId,
+    RunRequested,
+    RunStarted,
+    RunSubmitted,
+    RunSucceeded,
+    ServiceStarted,
+    ServiceStopping,
+    SourceEvent,
+    StepFailed,
+    StepSkipped,
+    StepStarted,
+    StepSucceeded,
+    TimerFired,
+    WebhookAccepted,
+)
+from upwell.journal import tables
+from upwell.journal.journal import Record
+from upwell.journal.tables import to_micros
+from upwell.journal.views import RunStatus
+
+# What a column holds: numbers, strings, booleans, null.
+Value: TypeAlias = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """The row of `table` with this primary key has these values; columns not named stay."""
+
+    table: Table
+    key: tuple[Value, ...]
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """The row of `table` with this primary key is gone."""
+
+    table: Table
+    key: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepAssetsStarted:
+    """The assets of a step are being materialised since this event."""
+
+    run_id: RunId
+    step_id: str
+    event_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepAssetsEnded:
+    """The assets of a step are no longer being materialised since this event."""
+
+    run_id: RunId
+    step_id: str
+    event_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunAssetsEnded:
+    """Whatever the run was still materialising ended with it."""
+
+    run_id: RunId
+    event_id: int
+
+
+RowChange: TypeAlias = Upsert | Remove
+AssetChange: TypeAlias = StepAssetsStarted | StepAssetsEnded | RunAssetsEnded
+Change: TypeAlias = RowChange | AssetChange
+
+
+def _text(value: Any) -> str:
+    """JSON as it is stored; `value` is whatever an event may carry."""
+    return to_json(value).decode()
+
+
+def _optional_text(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def project(record: Record) -> Iterator[Change]:
+    """Every change of state that the event makes."""
+    event = record.event
+    yield from (Upsert(tables.event_assets, (asset, record.id)) for asset in assets_of(event))
+    match event:
+        case WebhookAccepted() | FileChanged() | TimerFired() | MessageReceived():
+            yield from _source_event(record, event)
+        case EventDecided() | RunRequested() | RunStarted() | RunCancelRequested():
+            yield from _run(record, event)
+        case RunSucceeded() | RunFailed() | RunCanceled():
+            yield from _run_ended(record, event)
+        case StepStarted() | StepSucceeded() | StepFailed() | StepSkipped():
+            yield from _step(record, event)
+        case AssetMaterialized():
+            yield from _materialized(record, event)
+        case AssetFailed():
+            yield from _failed(record, event)
+        case AssetObserved():
+            yield Upsert(tables.assets, (event.asset,), {"observed_at": to_micros(record.at)})
+        case CheckEvaluated():
+            yield _check(record, event)
+        case FreshnessChanged():
+            yield _freshness(event)
+        case LocationLoaded() | LocationFailed():
+            yield _location(record, event)
+        case (
+            DuplicateIgnored()
+            | RunSubmitted()
+            | AssetSkipped()
+            | ReloadRequested()
+            | ServiceStarted()
+            | ServiceStopping()
+            | Canary()
+        ):
+            return
+        case _:
+            assert_never(event)
+
+
+def assets_of(event: Event) -> tuple[str, ...]:
+    """The assets that an event is about, under which the catalogue finds it."""
+    match event:
+        case (
+            AssetMaterialized(asset=asset)
+            | AssetObserved(asset=asset)
+            | AssetFailed(asset=asset)
+            | AssetSkipped(asset=asset)
+            | CheckEvaluated(asset=asset)
+            | FreshnessChanged(asset=asset)
+        ):
+            return (asset,)
+        case EventDecided(assets=assets) | RunSubmitted(assets=assets) | RunRequested(roots=assets):
+            return assets
+        case _:
+            return ()
+
+
+def run_of(event: Event) -> RunId | None:
+    """The run that an event belongs to."""
+    return getattr(event, "run_id", None)
+
+
+def source_of(event: Event) -> str | None:
+    """The source that an event came from."""
+    return getattr(event, "source", None)
+
+
+def run_status_after(event: Event) -> RunStatus | None:
+    """The status that an event gives to its run, or None when it changes none."""
+    match event:
+        case RunRequested():
+            return "QUEUED"
+        case RunStarted():
+            return "STARTED"
+        case RunSucceeded():
+            return "SUCCESS"
+        case RunFailed():
+            return "FAILURE"
+        case RunCanceled():
+            return "CANCELED"
+        case _:
+            return None
+
+
+def _source_event(record: Record, event: SourceEvent) -> Iterator[Change]:
+    if event.delivery_id is not None:
+        first = {"event_id": record.id, "at": to_micros(record.at)}
+        yield Upsert(tables.deliveries, (event.source, event.delivery_id), first)
+    for item, value in event.cursor.items():
+        key = (event.source, item)
+        yield (
+            Remove(tables.source_cursors, key)
+            if value is None
+            else Upsert(tables.source_cursors, key, {"value": _text(value)})
+        )
+
+
+def _run(record: Record, event: EventDecided | RunRequested | RunStarted | RunCancelRequested) -> Iterator[Change]:
+    match event:
+        case EventDecided(outcome="requested" | "joined", run_id=run_id) if run_id is not None:
+            yield Upsert(tables.run_events, (run_id, event.event_id))
+        case EventDecided():
+            return
+        case RunRequested():
+            yield from _requested(record, event)
+        case RunStarted():
+            yield Upsert(tables.runs, (event.run_id,), {"status": "STARTED", "started_at": to_micros(record.at)})
+        case RunCancelRequested():
+            yield Upsert(tables.runs, (event.run_id,), {"cancel_requested": True})
+        case _:
+            assert_never(event)
+
+
+def _requested(record: Record, event: RunRequested) -> Iterator[Change]:
+    yield Upsert(
+        tables.runs,
+        (event.run_id,),
+        {
+            "requested_id": record.id,
+            "requested_at": to_micros(record.at),
+            "status": "QUEUED",
+            "lane": event.lane,
+            "reason": event.reason,
+            "cause": event.cause,
+            "plan": _text(event.plan),
+            "roots": _text(event.roots),
+            "partition": event.partition,
+            "config": _optional_text(event.config),
+            "tags": _text(event.tags),
+            "retry_of": event.retry_of,
+        },
+    )
+    for event_id in event.event_ids:
+        yield Upsert(tables.run_events, (event.run_id, event_id))
+    for step in event.plan:
+        for asset in step.assets:
+            yield Upsert(tables.plan_assets, (event.run_id, step.id, asset), {"requested_id": record.id})
+            yield Upsert(tables.assets, (asset,))
+
+
+def _run_ended(record: Record, event: RunSucceeded | RunFailed | RunCanceled) -> Iterator[Change]:
+    error = None if isinstance(event, RunSucceeded) else event.reason
+    ended = {"status": run_status_after(event), "ended_at": to_micros(record.at), "error": error}
+    yield Upsert(tables.runs, (event.run_id,), ended)
+    if not isinstance(event, RunSucceeded):
+        yield RunAssetsEnded(event.run_id, record.id)
+
+
+def _step(record: Record, event: StepStarted | StepSucceeded | StepFailed | StepSkipped) -> Iterator[Change]:
+    at = to_micros(record.at)
+    values: dict[str, Value]
+    match event:
+        case StepStarted():
+            values = {"status": "STARTED", "attempt": event.attempt, "started_at": at, "log": event.log}
+            values |= {"ended_at": None, "retry_at": None, "error": None, "reason": None}
+            yield StepAssetsStarted(event.run_id, event.step_id, record.id)
+        case StepSucceeded():
+            values = {"status": "SUCCESS", "attempt": event.attempt, "ended_at": at, "retry_at": None, "error": None}
+            yield StepAssetsEnded(event.run_id, event.step_id, record.id)
+        case StepFailed():
+            retry_at = None if event.retry_at is None else to_micros(event.retry_at)
+            values = {"status": "FAILURE" if retry_at is None else "RETRYING", "attempt": event.attempt}
+            values |= {"ended_at": at, "retry_at": retry_at, "error": _text(event.error)}
+            if retry_at is None:
+                yield StepAssetsEnded(event.run_id, event.step_id, record.id)
+        case StepSkipped():
+            values = {"status": "SKIPPED", "ended_at": at, "reason": event.reason}
+            yield StepAssetsEnded(event.run_id, event.step_id, record.id)
+        case _:
+            assert_never(event)
+    yield Upsert(tables.steps, (event.run_id, event.step_id), values)
+
+
+def _materialized(record: Record, event: AssetMaterialized) -> Iterator[Change]:
+    at, metadata = to_micros(record.at), _text(event.metadata)
+    yield Upsert(
+        tables.assets,
+        (event.asset,),
+        {
+            "materialized_id": record.id,
+            "materialized_at": at,
+            "materialized_run": event.run_id,
+            "materialized_partition": event.partition,
+            "metadata": metadata,
+            "code_version": event.code_version,
+            "data_version": event.data_version,
+            "duration": event.duration,
+        },
+    )
+    if event.partition is not None:
+        newest = {"materialized_id": record.id, "materialized_at": at, "run_id": event.run_id, "metadata": metadata}
+        yield Upsert(tables.asset_partitions, (event.asset, event.partition), newest)
+
+
+def _failed(record: Record, event: AssetFailed) -> Iterator[Change]:
+    newest = {"failed_id": record.id, "failed_at": to_micros(record.at), "failed_run": event.run_id}
+    yield Upsert(tables.assets, (event.asset,), {**newest, "error": _text(event.error)})
+    if event.partition is not None:
+        yield Upsert(tables.asset_partitions, (event.asset, event.partition), {"failed_id": record.id})
+
+
+def _check(record: Record, event: CheckEvaluated) -> Upsert:
+    return Upsert(
+        tables.checks,
+        (event.asset, event.check),
+        {
+            "passed": event.passed,
+            "severity": event.severity,
+            "blocking": event.blocking,
+            "evaluated_at": to_micros(record.at),
+            "event_id": record.id,
+            "partition": event.partition,
+            "run_id": event.run_id,
+            "metadata": _text(event.metadata),
+            "description": event.description,
+        },
+    )
+
+
+def _freshness(event: FreshnessChanged) -> Upsert:
+    known = event.last_materialized
+    return Upsert(
+        tables.freshness,
+        (event.asset,),
+        {
+            "state": event.state,
+            "changed_at": to_micros(event.changed_at),
+            "deadline": None if event.deadline is None else to_micros(event.deadline),
+            "last_materialized": None if known is None else to_micros(known),
+            "cause": event.cause,
+        },
+    )
+
+
+def _location(record: Record, event: LocationLoaded | LocationFailed) -> Upsert:
+    at = to_micros(record.at)
+    if isinstance(event, LocationFailed):
+        return Upsert(tables.locations, (event.location,), {"error": _text(event.error), "failed_at": at})
+    loaded = {"generation": event.generation, "code_hash": event.code_hash, "assets": event.assets}
+    return Upsert(tables.locations, (event.location,), {**loaded, "loaded_at": at, "error": None, "failed_at": None})
+
+
+@dataclass(slots=True)
+class Folded:
+    """The changes of a batch, each row once: what to write, remove, and do to the assets of steps, in that order."""
+
+    upserts: dict[Table, dict[tuple[Value, ...], dict[str, Value]]] = field(default_factory=dict)
+    removals: dict[Table, set[tuple[Value, ...]]] = field(default_factory=dict)
+    asset_changes: list[AssetChange] = field(default_factory=list)
+
+
+def fold(changes: Iterable[Change]) -> Folded:
+    """Bring the changes of a batch together; of several values for a column the later one stays."""
+    folded = Folded()
+    for change in changes:
+        match change:
+            case Upsert(table, key, values):
+                folded.upserts.setdefault(table, {}).setdefault(key, {}).update(values)
+                folded.removals.get(table, set()).discard(key)
+            case Remove(table, key):
+                folded.upserts.get(table, {}).pop(key, None)
+                folded.removals.setdefault(table, set()).add(key)
+            case _:
+                folded.asset_changes.append(change)
+    return folded

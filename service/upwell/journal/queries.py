@@ -1,0 +1,263 @@
+"""What is so now: named questions, each answered by one statement or few, none leaving a transaction open."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeAlias, TypeVar
+
+import structlog
+from pydantic import ValidationError
+from pydantic_core import from_json
+from sqlalchemy import RowMapping, Select, func, select
+
+from upwell.events import Json, decode
+from upwell.journal import rows, tables
+from upwell.journal.journal import Record
+from upwell.journal.store import Store
+from upwell.journal.tables import from_micros
+from upwell.journal.views import (
+    AssetState,
+    CheckState,
+    FreshnessRow,
+    LocationView,
+    PartitionState,
+    RunStatus,
+    RunView,
+    StepView,
+)
+
+T = TypeVar("T")
+
+Pair: TypeAlias = tuple[str, str | None]  # asset, partition (None: any)
+
+# A SELECT of whatever columns: their types matter to nobody, as rows are read by name.
+_Query: TypeAlias = Select[Any]
+
+_CHUNK = 400  # keys in one statement; databases bound the number of parameters
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+
+_log = structlog.get_logger("upwell.journal")
+
+
+class Queries:
+    """Reads the journal and its projections. Speaks of runs and assets, never of rows."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def head(self) -> int:
+        """The id of the newest event on disk; 0 when there is none."""
+        [row] = await self._rows(_head())
+        return int(row["head"])
+
+    async def run(self, run_id: str) -> RunView | None:
+        """The run, or None when no such run was requested."""
+        views = await self._run_views(_runs().where(tables.runs.c.run_id == run_id))
+        return views[0] if views else None
+
+    async def runs(
+        self,
+        *,
+        limit: int = 50,
+        before: int | None = None,
+        statuses: Collection[RunStatus] | None = None,
+        asset: str | None = None,
+    ) -> list[RunView]:
+        """Runs, newest first; `before` is the `requested_id` of the last one of the page before."""
+        runs, plan = tables.runs.c, tables.plan_assets.c
+        query = _runs().order_by(runs.requested_id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(runs.requested_id < before)
+        if statuses is not None:
+            query = query.where(runs.status.in_(statuses))
+        if asset is not None:
+            query = query.where(runs.requested_id.in_(select(plan.requested_id).where(plan.asset == asset)))
+        return await self._run_views(query)
+
+    async def unfinished_runs(self) -> tuple[int, list[RunView]]:
+        """The runs that are queued or started, oldest first, and the id of the newest event they include."""
+        runs = tables.runs.c
+        query = _runs().where(runs.status.in_(("QUEUED", "STARTED"))).order_by(runs.requested_id)
+        async with self._store.snapshot() as connection:
+            head = (await connection.execute(_head())).scalar_one()
+            found = (await connection.execute(query)).mappings().all()
+            answered: list[RowMapping] = []
+            for ids in _chunks([row["run_id"] for row in found]):
+                answered.extend((await connection.execute(_events_of_runs(ids))).mappings())
+        return int(head), rows.run_views(found, answered)
+
+    async def steps(self, run_id: str) -> list[StepView]:
+        """The steps of a run that have begun or were skipped, in the order in which they did."""
+        steps = tables.steps
+        views = map(rows.step_view, await self._rows(select(steps).where(steps.c.run_id == run_id)))
+        return sorted(views, key=lambda view: view.started_at or view.ended_at or _EARLIEST)
+
+    async def asset_states(self, assets: Collection[str] | None = None) -> dict[str, AssetState]:
+        """The newest facts of these assets, or of all; an asset of which nothing is known is not among them."""
+        states: dict[str, AssetState] = {}
+        for names in _chunks_or_all(assets):
+            found = await self._rows(_of(select(tables.assets), tables.assets.c.asset, names))
+            counts = await self._rows(_of(_partition_counts(), tables.asset_partitions.c.asset, names))
+            count = {row["asset"]: row["materialized"] for row in counts}
+            states |= {row["asset"]: rows.asset_state(row, count.get(row["asset"], 0)) for row in found}
+        return states
+
+    async def partitions(self, asset: str) -> dict[str, PartitionState]:
+        """The partitions of an asset that were ever tried."""
+        partitions = tables.asset_partitions
+        query = select(partitions).where(partitions.c.asset == asset).order_by(partitions.c.partition)
+        return {row["partition"]: rows.partition_state(row) for row in await self._rows(query)}
+
+    async def materialized(self, pairs: Collection[Pair]) -> set[Pair]:
+        """Those of the pairs (asset, partition; None: any) that have ever been materialised."""
+        assets, partitions = tables.assets.c, tables.asset_partitions.c
+        whole = {asset for asset, partition in pairs if partition is None}
+        found: set[Pair] = set()
+        for names in _chunks(sorted(whole)):
+            query = select(assets.asset).where(assets.asset.in_(names), assets.materialized_id > 0)
+            found.update((row["asset"], None) for row in await self._rows(query))
+        wanted: dict[str, list[str]] = {}
+        for asset, partition in pairs:
+            if partition is not None:
+                wanted.setdefault(asset, []).append(partition)
+        for asset, keys in wanted.items():
+            for piece in _chunks(keys):
+                query = select(partitions.partition).where(
+                    partitions.asset == asset, partitions.partition.in_(piece), partitions.materialized_id > 0
+                )
+                found.update((asset, row["partition"]) for row in await self._rows(query))
+        return found
+
+    async def check_states(self, asset: str | None = None) -> list[CheckState]:
+        """The newest evaluation of each check, of one asset or of all."""
+        checks = tables.checks
+        query = select(checks).order_by(checks.c.asset, checks.c.name)
+        if asset is not None:
+            query = query.where(checks.c.asset == asset)
+        return [rows.check_state(row) for row in await self._rows(query)]
+
+    async def freshness(self) -> dict[str, FreshnessRow]:
+        """The freshness state that was told last, by asset."""
+        return {row["asset"]: rows.freshness_row(row) for row in await self._rows(select(tables.freshness))}
+
+    async def locations(self) -> list[LocationView]:
+        """The code locations that were ever loaded or tried."""
+        locations = tables.locations
+        found = await self._rows(select(locations).order_by(locations.c.location))
+        return [rows.location_view(row) for row in found]
+
+    async def events(
+        self,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 100,
+        kinds: Collection[str] | None = None,
+        asset: str | None = None,
+        run: str | None = None,
+        source: str | None = None,
+        newest_first: bool = True,
+    ) -> list[Record]:
+        """Events that match everything given; those of an asset include the decisions about it."""
+        events, about = tables.events.c, tables.event_assets.c
+        place = events.id if asset is None else about.event_id  # the column whose index is in order
+        query = _events().order_by(place.desc() if newest_first else place).limit(limit)
+        if asset is not None:
+            query = query.join(tables.event_assets, about.event_id == events.id).where(about.asset == asset)
+        if before is not None:
+            query = query.where(place < before)
+        if after is not None:
+            query = query.where(place > after)
+        if kinds is not None:
+            query = query.where(events.kind.in_(kinds))
+        if run is not None:
+            query = query.where(events.run_id == run)
+        if source is not None:
+            query = query.where(events.source == source)
+        return await self._records(query)
+
+    async def events_by_id(self, ids: Collection[int]) -> list[Record]:
+        """These events, in order; those that retention has removed are missing."""
+        events = tables.events.c
+        found: list[Record] = []
+        for piece in _chunks(sorted(ids)):
+            found.extend(await self._records(_events().where(events.id.in_(piece)).order_by(events.id)))
+        return found
+
+    async def events_between(self, after: int, upto: int) -> list[Record]:
+        """The events with `after` < id <= `upto`, in order."""
+        events = tables.events.c
+        return await self._records(_events().where(events.id > after, events.id <= upto).order_by(events.id))
+
+    async def source_cursor(self, source: str) -> dict[str, Json]:
+        """The durable cursor of a source."""
+        cursors = tables.source_cursors.c
+        found = await self._rows(select(cursors.item, cursors.value).where(cursors.source == source))
+        return {row["item"]: from_json(row["value"]) for row in found}
+
+    async def progress(self, consumer: str) -> int:
+        """The id up to which a consumer has decided; 0 when it has not begun."""
+        progress = tables.progress.c
+        found = await self._rows(select(progress.event_id).where(progress.consumer == consumer))
+        return int(found[0]["event_id"]) if found else 0
+
+    async def _rows(self, query: _Query) -> Sequence[RowMapping]:
+        async with self._store.reading() as connection:
+            return (await connection.execute(query)).mappings().all()
+
+    async def _records(self, query: _Query) -> list[Record]:
+        return [record for row in await self._rows(query) if (record := _record(row)) is not None]
+
+    async def _run_views(self, query: _Query) -> list[RunView]:
+        found = await self._rows(query)
+        answered: list[RowMapping] = []
+        for ids in _chunks([row["run_id"] for row in found]):
+            answered.extend(await self._rows(_events_of_runs(ids)))
+        return rows.run_views(found, answered)
+
+
+def _head() -> _Query:
+    return select(func.coalesce(func.max(tables.events.c.id), 0).label("head"))
+
+
+def _events() -> _Query:
+    events = tables.events.c
+    return select(events.id, events.at, events.kind, events.body)
+
+
+def _runs() -> _Query:
+    # A run that was only cancelled or started, but never requested, is none.
+    return select(tables.runs).where(tables.runs.c.requested_id.is_not(None))
+
+
+def _events_of_runs(ids: Sequence[str]) -> _Query:
+    return select(tables.run_events).where(tables.run_events.c.run_id.in_(ids))
+
+
+def _partition_counts() -> _Query:
+    partitions = tables.asset_partitions.c
+    counted = select(partitions.asset, func.count().label("materialized"))
+    return counted.where(partitions.materialized_id > 0).group_by(partitions.asset)
+
+
+def _of(query: _Query, column: Any, names: Sequence[str] | None) -> _Query:  # a column of any table
+    return query if names is None else query.where(column.in_(names))
+
+
+def _chunks(keys: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK))
+
+
+def _chunks_or_all(names: Collection[str] | None) -> Iterable[Sequence[str] | None]:
+    return [None] if names is None else _chunks(sorted(names))
+
+
+def _record(row: RowMapping) -> Record | None:
+    """The record of a row; None for one that this version cannot read, as a newer one wrote it before a downgrade."""
+    try:
+        event = decode(row["kind"], row["body"])
+    except (KeyError, ValidationError) as error:
+        _log.warning("journal.event_unreadable", event_id=row["id"], kind=row["kind"], reason=str(error))
+        return None
+    return Record(id=row["id"], at=from_micros(row["at"]), event=event)

@@ -1,0 +1,173 @@
+"""From rows to what queries answer with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, TypeAlias
+
+from pydantic import TypeAdapter
+from pydantic_core import from_json
+
+from upwell.events import ErrorInfo, PlannedStep
+from upwell.journal.tables import from_micros
+from upwell.journal.views import (
+    AssetState,
+    CheckState,
+    FreshnessRow,
+    LocationView,
+    PartitionState,
+    RunView,
+    StepView,
+)
+
+# A row by its columns' names; the values are whatever the columns hold.
+Row: TypeAlias = Mapping[Any, Any]
+
+
+@cache
+def _plans() -> TypeAdapter[tuple[PlannedStep, ...]]:
+    return TypeAdapter(tuple[PlannedStep, ...])
+
+
+@cache
+def _errors() -> TypeAdapter[ErrorInfo]:
+    return TypeAdapter(ErrorInfo)
+
+
+def _instant(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
+
+
+def _error(text: str | None) -> ErrorInfo | None:
+    return None if text is None else _errors().validate_json(text)
+
+
+def _json(text: str | None, default: Any = None) -> Any:  # JSON holds anything
+    return default if text is None else from_json(text)
+
+
+def run_views(rows: Iterable[Row], run_events: Iterable[Row]) -> list[RunView]:
+    """Runs from their rows, each with the events it answers."""
+    answered: dict[str, list[int]] = {}
+    for row in run_events:
+        answered.setdefault(row["run_id"], []).append(row["event_id"])
+    return [_run_view(row, sorted(answered.get(row["run_id"], ()))) for row in rows]
+
+
+def _run_view(row: Row, event_ids: Sequence[int]) -> RunView:
+    return RunView(
+        run_id=row["run_id"],
+        status=row["status"],
+        lane=row["lane"],
+        reason=row["reason"],
+        cause=row["cause"],
+        plan=_plans().validate_json(row["plan"]),
+        requested_at=from_micros(row["requested_at"]),
+        requested_id=row["requested_id"],
+        roots=tuple(_json(row["roots"], ())),
+        partition=row["partition"],
+        event_ids=tuple(event_ids),
+        config=_json(row["config"]),
+        tags=_json(row["tags"], {}),
+        retry_of=row["retry_of"],
+        started_at=_instant(row["started_at"]),
+        ended_at=_instant(row["ended_at"]),
+        error=row["error"],
+        cancel_requested=row["cancel_requested"],
+    )
+
+
+def step_view(row: Row) -> StepView:
+    """A step from its row."""
+    return StepView(
+        run_id=row["run_id"],
+        step_id=row["step_id"],
+        status=row["status"],
+        attempt=row["attempt"],
+        started_at=_instant(row["started_at"]),
+        ended_at=_instant(row["ended_at"]),
+        retry_at=_instant(row["retry_at"]),
+        error=_error(row["error"]),
+        reason=row["reason"],
+        log=row["log"],
+    )
+
+
+def asset_state(row: Row, partitions_materialized: int) -> AssetState:
+    """An asset from its row and the count of its partitions."""
+    return AssetState(
+        asset=row["asset"],
+        materialized_id=row["materialized_id"],
+        materialized_at=_instant(row["materialized_at"]),
+        materialized_run=row["materialized_run"],
+        materialized_partition=row["materialized_partition"],
+        metadata=_json(row["metadata"], {}),
+        code_version=row["code_version"],
+        data_version=row["data_version"],
+        duration=row["duration"],
+        failed_id=row["failed_id"],
+        failed_at=_instant(row["failed_at"]),
+        failed_run=row["failed_run"],
+        error=_error(row["error"]),
+        started_id=row["started_id"],
+        ended_id=row["ended_id"],
+        observed_at=_instant(row["observed_at"]),
+        partitions_materialized=partitions_materialized,
+    )
+
+
+def partition_state(row: Row) -> PartitionState:
+    """A partition of an asset from its row."""
+    return PartitionState(
+        asset=row["asset"],
+        partition=row["partition"],
+        materialized_id=row["materialized_id"],
+        materialized_at=_instant(row["materialized_at"]),
+        run_id=row["run_id"],
+        failed_id=row["failed_id"],
+        metadata=_json(row["metadata"], {}),
+    )
+
+
+def check_state(row: Row) -> CheckState:
+    """A check from its row."""
+    return CheckState(
+        asset=row["asset"],
+        check=row["name"],
+        passed=row["passed"],
+        severity=row["severity"],
+        blocking=row["blocking"],
+        evaluated_at=from_micros(row["evaluated_at"]),
+        event_id=row["event_id"],
+        partition=row["partition"],
+        run_id=row["run_id"],
+        metadata=_json(row["metadata"], {}),
+        description=row["description"],
+    )
+
+
+def freshness_row(row: Row) -> FreshnessRow:
+    """An asset's freshness from its row."""
+    return FreshnessRow(
+        asset=row["asset"],
+        state=row["state"],
+        changed_at=from_micros(row["changed_at"]),
+        deadline=_instant(row["deadline"]),
+        last_materialized=_instant(row["last_materialized"]),
+        cause=row["cause"],
+    )
+
+
+def location_view(row: Row) -> LocationView:
+    """A code location from its row."""
+    return LocationView(
+        location=row["location"],
+        generation=row["generation"],
+        code_hash=row["code_hash"],
+        assets=row["assets"],
+        loaded_at=_instant(row["loaded_at"]),
+        error=_error(row["error"]),
+        failed_at=_instant(row["failed_at"]),
+    )

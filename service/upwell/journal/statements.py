@@ -1,0 +1,123 @@
+"""The statements of a write, compiled once for the dialect's own driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import BindParameter, Delete, Table, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.sql import ClauseElement
+
+from upwell.journal import tables
+
+LOOKUP_SIZES = (1, 8, 64)
+"""How many keys a lookup asks for at once; a shorter list is filled up, so that few statements are ever prepared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL with placeholders, and the order in which it wants its parameters."""
+
+    sql: str
+    order: tuple[str, ...]
+
+    def row(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The parameters, in order."""
+        return tuple([values[name] for name in self.order])
+
+
+class UpsertFactory(Protocol):
+    """INSERT … ON CONFLICT, which each dialect spells through a construct of its own."""
+
+    def __call__(self, table: Table, columns: Sequence[str]) -> ClauseElement:
+        """Insert `columns`; where the primary key exists, set the others."""
+
+
+class Statements:
+    """Every statement that writes, by name."""
+
+    def __init__(self, dialect: Dialect, upsert: UpsertFactory) -> None:
+        self._dialect = dialect
+        self._upsert = upsert
+        self._known: dict[Hashable, Statement] = {}
+        self.head = self._compile(select(func.max(tables.events.c.id)))
+        self.insert_events = self._compile(tables.events.insert())
+        self.start_step_assets = self._compile(_start_step_assets())
+        self.end_step_assets = self._compile(_end_step_assets())
+        self.end_run_assets = self._compile(_end_run_assets())
+
+    def upsert(self, table: Table, columns: tuple[str, ...]) -> Statement:
+        """Write `columns` (beside the primary key) of a row."""
+        keys = tuple(column.name for column in table.primary_key)
+        return self._once((table.name, columns), lambda: self._upsert(table, (*keys, *columns)))
+
+    def remove(self, table: Table) -> Statement:
+        """Remove the row of a primary key."""
+        return self._once(("remove", table.name), lambda: _remove(table))
+
+    def find_deliveries(self, size: int) -> Statement:
+        """The known ones of `size` deliveries."""
+        return self._once(("deliveries", size), lambda: _find_deliveries(size))
+
+    def run_statuses(self, size: int) -> Statement:
+        """The statuses of `size` runs."""
+        return self._once(("runs", size), lambda: _run_statuses(size))
+
+    def _once(self, name: Hashable, make: Callable[[], ClauseElement]) -> Statement:
+        if name not in self._known:
+            self._known[name] = self._compile(make())
+        return self._known[name]
+
+    def _compile(self, statement: ClauseElement) -> Statement:
+        compiled: Any = statement.compile(dialect=self._dialect)  # the precise type is the dialect's own compiler
+        return Statement(str(compiled), tuple(compiled.positiontup or ()))
+
+
+def lookup_size(wanted: int) -> int:
+    """The smallest prepared size that holds `wanted` keys, or the largest there is."""
+    return next((size for size in LOOKUP_SIZES if size >= wanted), LOOKUP_SIZES[-1])
+
+
+def _find_deliveries(size: int) -> ClauseElement:
+    known = tables.deliveries.c
+    keys = [
+        and_(known.source == bindparam(f"source_{n}"), known.delivery_id == bindparam(f"id_{n}")) for n in range(size)
+    ]
+    return select(known.source, known.delivery_id, known.event_id, known.at).where(or_(*keys))
+
+
+def _run_statuses(size: int) -> ClauseElement:
+    runs = tables.runs.c
+    return select(runs.run_id, runs.status).where(or_(*(runs.run_id == bindparam(f"run_{n}") for n in range(size))))
+
+
+def _step_assets() -> Any:  # SQLAlchemy's type of a subselect with two criteria does not fit on a line
+    plan = tables.plan_assets.c
+    return select(plan.asset).where(plan.run_id == bindparam("run"), plan.step_id == bindparam("step"))
+
+
+def _start_step_assets() -> ClauseElement:
+    assets = tables.assets
+    begun: dict[str, BindParameter[Any]] = {"started_id": bindparam("event"), "started_run": bindparam("started_run")}
+    return update(assets).where(assets.c.asset.in_(_step_assets())).values(begun)
+
+
+def _end_step_assets() -> ClauseElement:
+    assets = tables.assets
+    return update(assets).where(assets.c.asset.in_(_step_assets())).values(ended_id=bindparam("event"))
+
+
+def _end_run_assets() -> ClauseElement:
+    assets, plan = tables.assets, tables.plan_assets.c
+    return (
+        update(assets)
+        .where(assets.c.asset.in_(select(plan.asset).where(plan.run_id == bindparam("run"))))
+        .where(assets.c.started_run == bindparam("started_run"), assets.c.started_id > assets.c.ended_id)
+        .values(ended_id=bindparam("event"))
+    )
+
+
+def _remove(table: Table) -> Delete:
+    return delete(table).where(*(column == bindparam(f"key_{column.name}") for column in table.primary_key))

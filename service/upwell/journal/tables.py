@@ -1,0 +1,259 @@
+"""The journal's tables, the same in every dialect.
+
+Instants are microseconds since 1970 (UTC) and JSON is text, so that the writer can hand plain numbers and strings to
+any driver. `events` is the truth; every other table is a projection of it, written in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text, text
+
+metadata = MetaData()
+
+# SQLite's row id is a column of the type INTEGER and no other.
+_EventId = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _instant(name: str) -> Column[int]:
+    return Column(name, BigInteger)
+
+
+def _json(name: str) -> Column[str]:
+    return Column(name, Text)
+
+
+def _event_id(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default=text("0"))
+
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _EventId, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("run_id", Text),
+    Column("source", Text),
+    Column("body", Text, nullable=False),
+    Index("events_by_kind", "kind", "id"),
+    Index(
+        "events_by_run",
+        "run_id",
+        "id",
+        sqlite_where=text("run_id IS NOT NULL"),
+        postgresql_where=text("run_id IS NOT NULL"),
+    ),
+    Index(
+        "events_by_source",
+        "source",
+        "id",
+        sqlite_where=text("source IS NOT NULL"),
+        postgresql_where=text("source IS NOT NULL"),
+    ),
+)
+
+event_assets = Table(
+    "event_assets",
+    metadata,
+    Column("asset", Text, primary_key=True),
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    Index("event_assets_by_event", "event_id"),
+    sqlite_with_rowid=False,
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("delivery_id", Text, primary_key=True),
+    Column("event_id", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("deliveries_by_event", "event_id"),
+    sqlite_with_rowid=False,
+)
+
+source_cursors = Table(
+    "source_cursors",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("item", Text, primary_key=True),
+    _json("value"),
+    sqlite_with_rowid=False,
+)
+
+progress = Table(
+    "progress",
+    metadata,
+    Column("consumer", Text, primary_key=True),
+    Column("event_id", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("requested_id", BigInteger),
+    _instant("requested_at"),
+    Column("status", Text),
+    Column("lane", Text),
+    Column("reason", Text),
+    Column("cause", Text),
+    _json("plan"),
+    _json("roots"),
+    Column("partition", Text),
+    _json("config"),
+    _json("tags"),
+    Column("retry_of", Text),
+    _instant("started_at"),
+    _instant("ended_at"),
+    Column("error", Text),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    Index("runs_by_request", "requested_id"),
+    Index(
+        "runs_unfinished",
+        "requested_id",
+        "run_id",
+        sqlite_where=text("status IN ('QUEUED', 'STARTED')"),
+        postgresql_where=text("status IN ('QUEUED', 'STARTED')"),
+    ),
+    Index("runs_by_status", "status", "requested_id"),
+)
+
+run_events = Table(
+    "run_events",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+# Which assets each step of a plan makes: a step's events name the step only, and the catalogue asks by asset.
+plan_assets = Table(
+    "plan_assets",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("step_id", Text, primary_key=True),
+    Column("asset", Text, primary_key=True),
+    Column("requested_id", BigInteger, nullable=False),
+    Index("plan_assets_by_asset", "asset", "requested_id"),
+    sqlite_with_rowid=False,
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("step_id", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    _instant("started_at"),
+    _instant("ended_at"),
+    _instant("retry_at"),
+    _json("error"),
+    Column("reason", Text),
+    Column("log", Text),
+    sqlite_with_rowid=False,
+)
+
+assets = Table(
+    "assets",
+    metadata,
+    Column("asset", Text, primary_key=True),
+    _event_id("materialized_id"),
+    _instant("materialized_at"),
+    Column("materialized_run", Text),
+    Column("materialized_partition", Text),
+    _json("metadata"),
+    Column("code_version", Text),
+    Column("data_version", Text),
+    Column("duration", Double),
+    _event_id("failed_id"),
+    _instant("failed_at"),
+    Column("failed_run", Text),
+    _json("error"),
+    _event_id("started_id"),
+    Column("started_run", Text),
+    _event_id("ended_id"),
+    _instant("observed_at"),
+    sqlite_with_rowid=False,
+)
+
+asset_partitions = Table(
+    "asset_partitions",
+    metadata,
+    Column("asset", Text, primary_key=True),
+    Column("partition", Text, primary_key=True),
+    _event_id("materialized_id"),
+    _instant("materialized_at"),
+    Column("run_id", Text),
+    _event_id("failed_id"),
+    _json("metadata"),
+    Index(
+        "asset_partitions_materialized",
+        "asset",
+        sqlite_where=text("materialized_id > 0"),
+        postgresql_where=text("materialized_id > 0"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+checks = Table(
+    "checks",
+    metadata,
+    Column("asset", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("passed", Boolean, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("blocking", Boolean, nullable=False),
+    Column("evaluated_at", BigInteger, nullable=False),
+    Column("event_id", BigInteger, nullable=False),
+    Column("partition", Text),
+    Column("run_id", Text),
+    _json("metadata"),
+    Column("description", Text),
+    sqlite_with_rowid=False,
+)
+
+freshness = Table(
+    "freshness",
+    metadata,
+    Column("asset", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    _instant("deadline"),
+    _instant("last_materialized"),
+    Column("cause", Text),
+    sqlite_with_rowid=False,
+)
+
+locations = Table(
+    "locations",
+    metadata,
+    Column("location", Text, primary_key=True),
+    Column("generation", Integer, nullable=False, server_default=text("0")),
+    Column("code_hash", Text, nullable=False, server_default=text("''")),
+    Column("assets", Integer, nullable=False, server_default=text("0")),
+    _instant("loaded_at"),
+    _json("error"),
+    _instant("failed_at"),
+    sqlite_with_rowid=False,
+)
+
+TABLES: Mapping[str, Table] = metadata.tables
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(instant: datetime) -> int:
+    """The instant as it is stored; exact, where `timestamp()` would round."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """The instant that `to_micros` stored."""
+    return _EPOCH + micros * _MICROSECOND
