@@ -9,6 +9,7 @@ DagsterError (UpwellError)
 ├── DagsterInvalidAssetSelectionError (SelectionError)      a selection string that cannot be read
 ├── DagsterUnknownPartitionError (PartitionError)
 ├── DagsterInvalidConfigError (ValueError)
+├── DagsterInvalidMetadata (ValueError)
 ├── DagsterInvalidInvocationError                           something was called in a way that it cannot be
 └── DagsterInvariantViolationError                          user code broke a promise of its definition
     └── DagsterStepOutputNotFoundError                      it did not yield an output that is required
@@ -45,6 +46,10 @@ class DagsterUnknownPartitionError(PartitionError, DagsterError):
 
 class DagsterInvalidConfigError(DagsterError, ValueError):
     """Run config or resource config does not fit its schema."""
+
+
+class DagsterInvalidMetadata(DagsterError, ValueError):
+    """A metadata value of a type that cannot be stored or shown."""
 
 
 class DagsterInvalidInvocationError(DagsterError):
