@@ -26,7 +26,7 @@ run: $(READY) ## the service on a year of real flights, until Ctrl-C (DAYS=3 sto
 	@$(BIN)/python examples/nycflights/run.py --interval $(INTERVAL) --port $(PORT) $(if $(DAYS),--days $(DAYS))
 
 test: $(READY) ## all tests
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 check: $(READY) ## style, types and import rules; changes nothing
 	@$(BIN)/ruff check .

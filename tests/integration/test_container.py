@@ -20,7 +20,7 @@ import httpx
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.container, pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("container")]
+pytestmark = [pytest.mark.container, pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "upwell-tests"
