@@ -8,7 +8,6 @@ explains them all.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import json
 import os
 import re
@@ -44,7 +43,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 60
 _SERVICE_LINK = re.compile(r"UPWELL_(SERVICE_(HOST|PORT)|PORT_\d)")
 
 
-def parse_duration(text: Any) -> Any:
+def _parse_duration(text: Any) -> Any:
     """Seconds from "250ms", "30s", "5m", "2h", "7d" or a plain number; what is no string is passed on as it is."""
     if not isinstance(text, str):
         return text
@@ -84,7 +83,7 @@ def _async_url(url: str) -> str:
     return f"{scheme}://{rest}"
 
 
-Duration: TypeAlias = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
+Duration: TypeAlias = Annotated[float, BeforeValidator(_parse_duration), Field(ge=0)]
 Strings: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
 Positive: TypeAlias = Annotated[int, Field(ge=1)]
 
@@ -248,23 +247,6 @@ class Settings(BaseSettings):
         tokens = [entry.token.get_secret_value() for entry in self.api_tokens]
         own = [self.api_token.get_secret_value()] if self.api_token else []
         return (*tokens, *own, *([password[1]] if password else []))
-
-    def require_safe_bind(self) -> None:
-        """Raise SettingsError when the API would be open to the network without a token."""
-        if not self.api_tokens and not _is_loopback(self.host):
-            raise SettingsError(
-                f"{PREFIX}HOST={self.host!r} would open the API to the network without a token. "
-                f"Set {PREFIX}API_TOKENS=operator:TOKEN, or listen on 127.0.0.1"
-            )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _read_config() -> dict[str, Any]:
