@@ -1,12 +1,16 @@
-"""What service and workers say to each other: a step to run, and what came of it."""
+"""What service and workers say to each other: code to load, a step to run, and what came of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 
+from upwell.definitions.snapshot import Snapshot
 from upwell.events import AssetMaterialized, AssetObserved, CheckEvaluated, ErrorInfo, Json, RunId
+
+StepResult: TypeAlias = AssetMaterialized | AssetObserved | CheckEvaluated
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +60,38 @@ class StepReport:
     `error` is none on success.
     """
 
-    results: tuple[AssetMaterialized | AssetObserved | CheckEvaluated, ...] = ()
+    results: tuple[StepResult, ...] = ()
     error: ErrorInfo | None = None
     retry: RetryWish | None = None
     duration: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocationSpec:
+    """A code location: Python files and modules that hold definitions, found from a working directory."""
+
+    name: str
+    files: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    working_directory: str = "."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadLocation:
+    """Import the code of `spec` and describe it. `home` is UPWELL_HOME, where values are stored by default."""
+
+    spec: LocationSpec
+    home: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocationReport:
+    """What came of loading: a snapshot or an error. `files` are the source files read, also when loading failed."""
+
+    snapshot: Snapshot | None = None
+    error: ErrorInfo | None = None
+    files: tuple[str, ...] = ()
+
+
+ServiceMessage: TypeAlias = LoadLocation | StepTask
+WorkerMessage: TypeAlias = LocationReport | StepReport
