@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from upwell.events import CheckSeverity, ErrorInfo, FreshnessState, Json
 from upwell.journal.views import RunStatus, StepStatus
+from upwell.planning.status import AssetStatus
 
-AssetStatus: TypeAlias = Literal["never", "up_to_date", "stale", "materializing", "failed"]
 CheckStatus: TypeAlias = Literal["never", "passed", "failed"]
 Metadata: TypeAlias = Mapping[str, Json]
 
@@ -220,7 +220,7 @@ class AssetDetail(Asset):
     checks: tuple[Check, ...]
     partitions: Partitions | None
     automation: str | None
-    freshness_policy: str | None
+    freshness_policy: Mapping[str, Json] | None
     file: str | None
     line: int | None
 

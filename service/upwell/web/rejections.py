@@ -1,0 +1,41 @@
+"""Why a webhook delivery is not taken: the answer to its sender, and the reason for our log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from upwell.web.problems import RETRY_AFTER
+
+
+class Rejected(Exception):
+    """The delivery is answered with `status`.
+
+    Args:
+        status: the HTTP status.
+        detail: what the sender is told.
+        reason: what the log says; by default the same.
+    """
+
+    def __init__(
+        self, status: int, detail: str, *, reason: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.status = status
+        self.detail = detail
+        self.reason = reason or detail
+        self.headers = dict(headers or {})
+        super().__init__(self.reason)
+
+
+def try_again(detail: str, *, reason: str | None = None) -> Rejected:
+    """A 503: the delivery is fine, the service cannot take it now."""
+    return Rejected(503, detail, reason=reason, headers=RETRY_AFTER)
+
+
+def unproved(reason: str) -> Rejected:
+    """A 401; the same for every reason, so that nobody can feel their way to a valid signature."""
+    return Rejected(401, "The delivery is not proved to come from its sender.", reason=reason)
+
+
+def too_large(limit: int) -> Rejected:
+    """A 413; the connection ends, since the rest of the body is not wanted."""
+    return Rejected(413, f"The body is larger than {limit} bytes.", headers={"connection": "close"})
