@@ -1,4 +1,4 @@
-"""Prints the seconds that `dagster.materialize` takes for 1,000 assets that do nothing, in memory or with `--sqlite`."""
+"""Prints the seconds that `dagster.materialize` takes for 1,000 assets that do nothing, in memory or by `--sqlite`."""
 
 import json
 import sys

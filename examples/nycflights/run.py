@@ -70,7 +70,7 @@ class Service:
 
     def is_at_rest(self) -> bool:
         """Whether no run waits or is under way."""
-        return all(run["status"] not in {"QUEUED", "STARTED"} for run in self.get("/runs", limit=100)["runs"])
+        return not self.get("/runs", status=["QUEUED", "STARTED"])["runs"]
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Ask again until it holds.

@@ -107,9 +107,11 @@ def pip_settings(folder: Path) -> list[str]:
     values = {name: value.replace("\\n", "\n    ") for name, value in settings.items()}
     config.write_text("[global]\n" + "".join(f"{name} = {value}\n" for name, value in values.items()))
     mounts = ["--volume", f"{config}:/etc/pip.conf:ro"]
-    for place in sorted(set(re.findall(r"(?:file://|(?<=\s)|^)(/[^\s'\"]+)", " ".join(settings.values())))):
-        if Path(place).exists():
-            mounts += ["--volume", f"{Path(place).resolve()}:{place}:ro"]
+    named = re.findall(r"(?:file://|(?<=\s)|^)(/[^\s'\"]+)", " ".join(settings.values()))
+    # An index in a folder is PREFIX/simple, and its links lead elsewhere below PREFIX.
+    for place in sorted({Path(path.removesuffix("/simple")) for path in named}):
+        if place.exists():
+            mounts += ["--volume", f"{place.resolve()}:{place}:ro"]
     return mounts
 
 
