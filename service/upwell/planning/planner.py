@@ -50,7 +50,7 @@ class _Planner:
         self._graph = graph
         self._edges = edges
         self._affected = affected
-        self._assets: dict[_StepKey, list[str]] = defaultdict(list)
+        self._assets: dict[_StepKey, dict[str, None]] = defaultdict(dict)
         self._checks: dict[_StepKey, list[CheckNode]] = defaultdict(list)
         self._asked: set[_StepKey] = set()
         self._waits: dict[_StepKey, dict[_StepKey, None]] = {}
@@ -73,7 +73,7 @@ class _Planner:
     def _add_asset(self, key: str) -> None:
         for partition, asked in self._affected[key].items():
             step = self._step_of(key, partition)
-            self._assets[step].append(key)
+            self._assets[step][key] = None
             self._waits.setdefault(step, {})
             if asked:
                 self._asked.add(step)
@@ -123,7 +123,7 @@ class _Planner:
             ) from None
 
     def _planned(self, step: _StepKey) -> PlannedStep:
-        made = self._assets.get(step, ())
+        made = self._assets.get(step, {})
         node = self._graph.steps.get(step.step)
         assets = tuple(key for key in node.assets if key in made) if node is not None and made else tuple(made)
         return PlannedStep(
