@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import pandas as pd
 import pytest
+
 from upwell import materialize
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
