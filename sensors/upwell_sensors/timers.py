@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Literal, TypeAlias, assert_never, get_args
 from zoneinfo import ZoneInfo
 
-import anyio
 import structlog
 from cronsim import CronSim, CronSimError
 
@@ -17,6 +17,7 @@ from upwell.clock import NEVER, Clock
 from upwell.definitions.reactions import On, SourceSpec
 from upwell.errors import DefinitionError
 from upwell.events import TimerFired
+from upwell.sources.background import first_of
 from upwell.sources.durations import format_duration, parse_duration
 from upwell.sources.source import Cursor
 
@@ -213,12 +214,5 @@ async def _come(tick: datetime, clock: Clock) -> None:
 
     The second differs only when the wall clock was set back meanwhile; then the tick has to be reconsidered.
     """
-    async with anyio.create_task_group() as tasks:
-
-        async def cancel_after(seconds: float) -> None:
-            await clock.sleep(seconds)
-            tasks.cancel_scope.cancel()
-
-        tasks.start_soon(cancel_after, min((tick - clock.now()).total_seconds(), _LONGEST_WAIT))
-        await clock.sleep_until(tick)
-        tasks.cancel_scope.cancel()
+    elapsed = min((tick - clock.now()).total_seconds(), _LONGEST_WAIT)
+    await first_of(partial(clock.sleep_until, tick), partial(clock.sleep, elapsed))

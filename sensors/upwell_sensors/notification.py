@@ -1,0 +1,194 @@
+"""Hints from the kernel that files changed, so that nobody has to look without cause.
+
+Hints are not the truth: notification loses events without a word (new folders that fill at once, queues that
+overflow, a root that is moved away), so whoever uses them also looks by himself now and then.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+import structlog
+from watchfiles import watch
+from watchfiles._rust_notify import WatchfilesRustInternalError
+
+from upwell_sensors.patterns import FilePattern
+
+_STEP_MS = 20  # how often the watching thread collects what came, and how soon it stops
+_DEBOUNCE_MS = 100  # how long a stream of changes may hold back the first of them
+_QUIET_MS = 3_600_000
+_PAUSE_AFTER_ERROR = 0.1
+_MANY = 1000  # changes at once, from which on some may have been lost
+
+_WITHOUT_NOTIFICATION = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "vboxsf", "prl_fs", "afs", "ceph", "glusterfs", "drvfs"}
+)
+
+
+log = structlog.get_logger(__name__)
+
+
+class Hints:
+    """Paths (relative to the root) worth a look, gathered until somebody takes them; `""` is everything."""
+
+    def __init__(self) -> None:
+        self._paths: set[str] = set()
+        self._came = anyio.Event()
+
+    def add(self, *paths: str) -> None:
+        self._paths.update(paths)
+        if len(self._paths) > _MANY:
+            self._paths = {""}
+        self._came.set()
+
+    def take(self) -> set[str]:
+        taken, self._paths = self._paths, set()
+        self._came = anyio.Event()
+        return {""} if "" in taken else taken
+
+    async def wait(self) -> None:
+        """Return once there is a hint."""
+        await self._came.wait()
+
+
+class Watcher:
+    """Feeds `hints` from the kernel's notification, in a thread of its own.
+
+    Follows the root when it is deleted, made again or replaced; while there is none, the nearest folder above it.
+    """
+
+    def __init__(self, pattern: FilePattern, hints: Hints) -> None:
+        self._pattern = pattern
+        self._hints = hints
+        self.probe = f".upwell-probe-{uuid.uuid4().hex}"  # a file below the root that is no news, but heard of
+        self.heard_probe = anyio.Event()
+
+    async def run(self) -> str:
+        """Watch for ever, or return why the kernel will not."""
+        while True:
+            target = await anyio.to_thread.run_sync(_nearest_folder, self._pattern.root)
+            try:
+                await self._follow(target)
+            except (FileNotFoundError, NotADirectoryError):
+                log.debug("source.watched_folder_gone", folder=target)
+            except WatchfilesRustInternalError as error:  # a name that is no UTF-8 came
+                log.warning("source.watch_restarted", folder=target, error=str(error))
+                await anyio.sleep(_PAUSE_AFTER_ERROR)
+            except OSError as error:
+                return f"the kernel sets no watch: {error}"
+            self._hints.add("")
+
+    async def _follow(self, target: str) -> None:
+        stop = threading.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_set_when_cancelled, stop)
+            # A limiter of its own, because a watching thread never comes back: it may not use up the shared ones.
+            await anyio.to_thread.run_sync(self._watch, target, stop, limiter=anyio.CapacityLimiter(1))
+            tasks.cancel_scope.cancel()
+
+    def _watch(self, target: str, stop: threading.Event) -> None:
+        root = self._pattern.root
+        recursive = target == root and self._pattern.recursive
+        before = _identity(target)
+        paths = [target] if recursive or target == "/" else [target, str(Path(target).parent)]
+        for changes in watch(
+            *paths,
+            watch_filter=None,
+            debounce=_DEBOUNCE_MS,
+            step=_STEP_MS,
+            stop_event=stop,
+            rust_timeout=_QUIET_MS,
+            raise_interrupt=False,
+            force_polling=False,
+            recursive=recursive,
+            ignore_permission_denied=True,
+        ):
+            anyio.from_thread.run_sync(self._tell, {path for _, path in changes})
+            if _identity(target) != before or _nearest_folder(root) != target:
+                return
+
+    def _tell(self, paths: set[str]) -> None:
+        prefix = self._pattern.root.rstrip("/") + "/"
+        inside = {path[len(prefix) :] for path in paths if path.startswith(prefix)}
+        if self.probe in inside:
+            self.heard_probe.set()
+            inside.remove(self.probe)
+        if self._pattern.root in paths:
+            inside.add("")
+        if inside:
+            self._hints.add(*inside)
+
+
+async def _set_when_cancelled(stop: threading.Event) -> None:
+    # Waiting for a thread cannot be cancelled; the thread has to be told.
+    try:
+        await anyio.sleep_forever()
+    finally:
+        stop.set()
+
+
+async def hears_itself(watcher: Watcher, root: str, *, patience: float) -> bool:
+    """Whether the kernel tells of a hidden file that we make in the root; true if we may not make one there."""
+    path = Path(root, watcher.probe)
+    try:
+        with anyio.move_on_after(patience):
+            while not watcher.heard_probe.is_set():
+                if not await anyio.to_thread.run_sync(_touch, path):
+                    return True
+                with anyio.move_on_after(0.1):
+                    await watcher.heard_probe.wait()
+    finally:
+        _remove(path)  # not in a thread: a cancellation must not leave it behind
+    return watcher.heard_probe.is_set()
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _touch(path: Path) -> bool:
+    try:
+        path.touch()
+    except OSError:
+        return False
+    return True
+
+
+def mount_notifies(root: str, *, mounts: Callable[[], str] = Path("/proc/self/mountinfo").read_text) -> bool:
+    """False when the root lies on a file system whose changes from elsewhere this kernel does not hear of."""
+    try:
+        lines = [line.split() for line in mounts().splitlines()]
+    except OSError:
+        return True
+    points = {_unescape(fields[4]): fields[fields.index("-") + 1] for fields in lines if "-" in fields}
+    kind = points[max((point for point in points if _is_below(root, point)), key=len, default="/")] if points else ""
+    return kind not in _WITHOUT_NOTIFICATION and not kind.startswith("fuse.")
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _unescape(field: str) -> str:
+    return field.encode().decode("unicode_escape") if "\\" in field else field
+
+
+def _nearest_folder(root: str) -> str:
+    folder = Path(root)
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    return str(folder)
+
+
+def _identity(folder: str) -> tuple[int, int] | None:
+    try:
+        status = Path(folder).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
