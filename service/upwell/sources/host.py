@@ -1,0 +1,174 @@
+"""Runs the declared sources: each in a task of its own, each batch committed before the next is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Protocol, TypeAlias
+
+import anyio
+import anyio.abc
+import structlog
+
+from upwell.clock import Clock
+from upwell.definitions.graph import AssetGraph
+from upwell.definitions.project import Project
+from upwell.definitions.reactions import SourceSpec
+from upwell.errors import JournalUnavailable, SourceError
+from upwell.events import Json, SourceEvent
+from upwell.sources.source import EventSource
+
+SourceFactory: TypeAlias = Callable[..., EventSource]
+"""Makes a source: `factory(name, **params)`."""
+
+ENTRY_POINTS = "upwell.sources"
+FED_BY_THE_WEB_SERVER = frozenset({"webhook"})
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds before a source that failed is started again
+_FIRST_RETRY, _LONGEST_RETRY = 0.1, 5.0  # seconds before a batch that could not be stored is tried again
+
+log = structlog.get_logger(__name__)
+
+
+class Inbox(Protocol):
+    """What the host needs of the journal."""
+
+    async def append(self, *events: SourceEvent) -> object:
+        """Write events in one transaction; return once they are on disk."""
+
+    async def flush(self) -> None:
+        """Return once everything appended before is on disk."""
+
+
+class Cursors(Protocol):
+    """What the host needs of the queries."""
+
+    async def source_cursor(self, source: str) -> dict[str, Json]:
+        """What the source's committed events told it to remember."""
+
+
+@dataclass(kw_only=True)
+class _Running:
+    spec: SourceSpec
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    ended: anyio.Event = field(default_factory=anyio.Event)
+
+
+class SourceHost:
+    """Every source of the graph except webhooks, started, stopped and restarted as the graph changes.
+
+    A source that fails is logged and started again after a pause, from the cursor of its last commit; it hurts no
+    other. While the journal cannot store, a source waits with its batch. The cursor of a source that is no
+    longer declared is kept: should it come back, it goes on from there.
+    """
+
+    def __init__(
+        self,
+        journal: Inbox,
+        queries: Cursors,
+        project: Project,
+        clock: Clock,
+        factories: Mapping[str, SourceFactory] | None = None,
+    ) -> None:
+        self._journal = journal
+        self._queries = queries
+        self._project = project
+        self._clock = clock
+        self._factories = dict(factories or {})
+        self._running: dict[str, _Running] = {}
+        self._changed = anyio.Event()
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Keep the sources of the present graph running."""
+        self._project.watch(self._on_change)
+        async with anyio.create_task_group() as tasks:
+            task_status.started()
+            while True:
+                self._changed = anyio.Event()
+                self._reconcile(tasks)
+                await self._changed.wait()
+
+    def _on_change(self, graph: AssetGraph) -> None:
+        self._changed.set()
+
+    def _reconcile(self, tasks: anyio.abc.TaskGroup) -> None:
+        declared = self._project.graph.sources
+        wanted = {name: spec for name, spec in declared.items() if spec.kind not in FED_BY_THE_WEB_SERVER}
+        for name, running in list(self._running.items()):
+            if wanted.get(name) != running.spec:
+                running.scope.cancel()
+                if name not in wanted:
+                    del self._running[name]
+        for name, spec in wanted.items():
+            before = self._running.get(name)
+            if before is None or before.spec != spec:
+                self._running[name] = running = _Running(spec=spec)
+                tasks.start_soon(self._run, running, before)
+
+    async def _run(self, running: _Running, before: _Running | None) -> None:
+        """One source, until it is no longer wanted; begins when the one that it replaces has ended."""
+        try:
+            with running.scope:
+                if before is not None:
+                    await before.ended.wait()
+                await self._keep_going(running.spec)
+        finally:
+            running.ended.set()
+
+    async def _keep_going(self, spec: SourceSpec) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            committed = 0
+            try:
+                source = self._make(spec)
+                await self._journal.flush()  # a batch of its predecessor may still be on its way
+                cursor = await self._queries.source_cursor(spec.name)
+                async with aclosing(source.events(cursor, self._clock)) as batches:  # type: ignore[type-var]
+                    async for batch in batches:
+                        committed += await self._commit(spec.name, batch)
+                raise SourceError(f"source {spec.name!r} ended; a source goes on for ever, or raises")
+            except Exception as error:
+                pause = _FIRST_PAUSE if committed else pause
+                log.error(
+                    "source.failed", source=spec.name, error=str(_innermost(error)), retry_in=pause, exc_info=error
+                )
+            await self._clock.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _make(self, spec: SourceSpec) -> EventSource:
+        return self._factory(spec.kind)(spec.name, **spec.params)
+
+    def _factory(self, kind: str) -> SourceFactory:
+        if kind not in self._factories:
+            installed = entry_points(group=ENTRY_POINTS)
+            if kind not in installed.names:
+                raise SourceError(
+                    f"no source of kind {kind!r} is installed; there are {', '.join(sorted(installed.names))}. "
+                    f"Install the package that has it, or register it as an entry point in {ENTRY_POINTS!r}"
+                )
+            self._factories[kind] = installed[kind].load()
+        return self._factories[kind]
+
+    async def _commit(self, source: str, batch: Sequence[SourceEvent]) -> int:
+        """Write a batch, however long the journal refuses; answer how many events it had."""
+        if wrong := next((event.source for event in batch if event.source != source), None):
+            raise SourceError(f"source {source!r} told an event of {wrong!r}; events carry their own source's name")
+        pause = _FIRST_RETRY
+        while batch:
+            try:
+                await self._journal.append(*batch)
+                break
+            except JournalUnavailable as error:
+                log.warning("source.waits", source=source, events=len(batch), error=str(error), retry_in=pause)
+            await self._clock.sleep(pause)
+            pause = min(2 * pause, _LONGEST_RETRY)
+        return len(batch)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The one that matters, out of the groups that task groups wrap around it."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
