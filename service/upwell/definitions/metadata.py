@@ -281,6 +281,11 @@ def encode_metadata(metadata: Mapping[str, object] | None) -> dict[str, Json]:
     return {name: _encoded(value) for name, value in normalize_metadata(metadata).items()}
 
 
+def encode_definition_metadata(metadata: Mapping[str, object]) -> dict[str, Json]:
+    """The same for a definition, whose metadata may hold any object for an IO manager's use: it is named, not shown."""
+    return {name: _encoded(_inferred_or_named(name, value)) for name, value in metadata.items()}
+
+
 def decode_metadata(stored: Mapping[str, Json]) -> dict[str, MetadataValue]:
     """What `encode_metadata` wrote."""
     return {name: _decoded(entry["type"], entry.get("value")) for name, entry in stored.items()}
@@ -326,6 +331,13 @@ def _inferred(name: str, value: object) -> MetadataValue:
                 f"metadata {name!r} is a {type(value).__name__}, which has no kind of its own; "
                 "wrap it, e.g. MetadataValue.text(str(value)), .json(…) or .timestamp(…)"
             )
+
+
+def _inferred_or_named(name: str, value: object) -> MetadataValue:
+    try:
+        return _inferred(name, value)
+    except DagsterInvalidMetadata:
+        return TextMetadataValue(f"({type(value).__name__} object)")
 
 
 def _encoded(value: MetadataValue) -> Json:

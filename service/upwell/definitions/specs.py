@@ -224,6 +224,13 @@ class AssetSpec:
         )
 
 
+def apply_freshness_policy(spec: AssetSpec, policy: FreshnessPolicy, overwrite_existing: bool = True) -> AssetSpec:
+    """A copy of `spec` with this policy, unless it has one and `overwrite_existing` is false."""
+    if spec.freshness_policy is not None and not overwrite_existing:
+        return spec
+    return spec.replace_attributes(freshness_policy=policy)
+
+
 @dataclass(frozen=True, init=False)
 class AssetOut:
     """One asset among the outputs of a `@multi_asset`; attributes as of `AssetSpec`."""

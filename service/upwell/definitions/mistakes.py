@@ -1,0 +1,193 @@
+"""What can be wrong with definitions that are each valid by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import TypeAlias, cast, get_args
+
+from upwell.definitions.assets import AssetsDefinition
+from upwell.definitions.compute import DEFAULT_IO_MANAGER
+from upwell.definitions.declarations import Declarations
+from upwell.definitions.errors import DagsterInvalidDefinitionError
+from upwell.definitions.keys import AssetCheckKey, AssetKey
+from upwell.definitions.partitions.definition import PartitionsDefinition
+from upwell.definitions.partitions.mapping import AnyPartitionMapping, TimeWindowPartitionMapping, check_mapping
+from upwell.definitions.partitions.named import StaticPartitionsDefinition
+from upwell.definitions.partitions.time_windows import TimeWindowPartitionsDefinition
+from upwell.definitions.partitions.union import AnyPartitionsDefinition
+from upwell.definitions.reactions import On, SourceSpec
+from upwell.definitions.signature import Place
+from upwell.definitions.specs import AssetDep, AssetSpec
+
+Mistakes: TypeAlias = Iterator[DagsterInvalidDefinitionError]
+
+
+def mistakes_in(definitions: Declarations) -> Mistakes:
+    """Every mistake, except for circles and jobs that select what is not there (the graph shows those)."""
+    several = definitions.assets_definitions
+    yield from _assets_declared_twice(several)
+    yield from _checks_declared_twice(several)
+    yield from _jobs_declared_twice(definitions)
+    yield from _steps_in_a_circle(several)
+    yield from _sources_at_odds(several)
+    for one in several:
+        yield from _missing_resources(one, definitions.resources)
+        yield from _wrong_listeners(one)
+        for spec in one.specs:
+            yield from _wrong_partitions(spec, one.place, definitions.specs)
+        for check in one.check_specs:
+            if not any(check.asset_key.path):
+                yield one.place.error(f"check {check.name!r} is of no asset; name one: asset=orders")
+
+
+def _assets_declared_twice(several: Iterable[AssetsDefinition]) -> Mistakes:
+    first: dict[AssetKey, AssetsDefinition] = {}
+    for one in sorted(several, key=lambda one: one.is_external):
+        for key in sorted(one.keys, key=AssetKey.to_user_string):
+            other = first.setdefault(key, one)
+            if other is one or (other.is_external and one.is_external):
+                continue
+            how = "computed by a function and declared as external" if one.is_external else "defined twice"
+            yield (other if one.is_external else one).place.error(
+                f"asset {key.to_user_string()!r} is {how}{_elsewhere(other, one)}. "
+                "Remove one, rename it, or give it a key_prefix"
+            )
+
+
+def _elsewhere(other: AssetsDefinition, one: AssetsDefinition) -> str:
+    if one.is_external or other.place.file is None:
+        return ""
+    return f"; the other definition is at {other.place.file}:{other.place.line}"
+
+
+def _checks_declared_twice(several: Iterable[AssetsDefinition]) -> Mistakes:
+    seen: set[AssetCheckKey] = set()
+    for one in several:
+        for check in one.check_specs:
+            if check.key in seen:
+                yield one.place.error(f"check {check.key.to_user_string()!r} is defined twice; rename one")
+            seen.add(check.key)
+
+
+def _jobs_declared_twice(definitions: Declarations) -> Mistakes:
+    seen: set[str] = set()
+    for job in definitions.jobs:
+        if job.name in seen:
+            yield DagsterInvalidDefinitionError(f"job {job.name!r} is defined twice; rename one")
+        seen.add(job.name)
+
+
+def _steps_in_a_circle(several: Iterable[AssetsDefinition]) -> Mistakes:
+    """Assets may depend on each other without a circle while the functions that make several of them at once do."""
+    maker = {key: one for one in several if one.is_executable for key in one.keys}
+    needs: dict[int, set[int]] = {}
+    by_id = {id(one): one for one in maker.values()}
+    for one in by_id.values():
+        if one.can_subset:
+            continue  # the planner may divide it
+        made_by = (maker.get(key) for key in one.dependency_keys)
+        needs[id(one)] = {id(other) for other in made_by if other and other is not one and not other.can_subset}
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as circle:
+        around = [by_id[step] for step in circle.args[1]]
+        if any(len(one.specs) > 1 for one in around):
+            names = " -> ".join(one.compute.name for one in reversed(around) if one.compute)
+            yield around[0].place.error(
+                f"these functions wait for each other: {names}. "
+                "Set can_subset=True on the one that makes several assets, or divide it"
+            )
+
+
+def _sources_at_odds(several: Iterable[AssetsDefinition]) -> Mistakes:
+    """One source may be declared in many places, but everywhere alike."""
+    first: dict[str, tuple[SourceSpec, Place]] = {}
+    for one in several:
+        for on in one.on:
+            spec, place = first.setdefault(on.source.name, (on.source, one.place))
+            if spec == on.source:
+                continue
+            differing = sorted(
+                name
+                for name in {*spec.params, *on.source.params}
+                if spec.params.get(name) != on.source.params.get(name)
+            )
+            yield one.place.error(
+                f"source {on.source.name!r} is declared with other {', '.join(differing) or 'settings'} than at "
+                f"{place.file}:{place.line}; declare it alike, e.g. once in a variable"
+            )
+
+
+def _wrong_listeners(one: AssetsDefinition) -> Mistakes:
+    for on in one.on:
+        if on.partition is not None and all(spec.partitions_def is None for spec in one.specs):
+            yield one.place.error(
+                f"{on.source.name!r} is to say the partition ({on.partition}), but {_names(one)} has no partitions; "
+                "give it partitions_def=, or leave partition= out"
+            )
+        yield from _unguarded_webhook(on, one)
+
+
+def _unguarded_webhook(on: On, one: AssetsDefinition) -> Mistakes:
+    params = on.source.params
+    if on.source.kind == "webhook" and not params.get("secrets") and not params.get("insecure"):
+        yield one.place.error(
+            f"{on.source.name!r} has no secret, so that anybody could send events: give secret=EnvVar('…'), "
+            "or say insecure=True"
+        )
+
+
+def _missing_resources(one: AssetsDefinition, resources: Mapping[str, object]) -> Mistakes:
+    for key in sorted(one.required_resource_keys - {DEFAULT_IO_MANAGER} - resources.keys()):
+        known = ", ".join(sorted(resources)) or "none"
+        yield one.place.error(
+            f"{_names(one)} needs the resource {key!r}, which is not there (there are: {known}). "
+            f"Add it: Definitions(resources={{{key!r}: …}})"
+        )
+
+
+def _wrong_partitions(spec: AssetSpec, place: Place, specs: Mapping[AssetKey, AssetSpec]) -> Mistakes:
+    name = spec.key.to_user_string()
+    own = spec.partitions_def
+    if own is not None and not isinstance(own, StaticPartitionsDefinition | TimeWindowPartitionsDefinition):
+        yield place.error(f"asset {name!r} has partitions of a kind that is not known: {own!r}")
+        return
+    for dep in spec.deps:
+        upstream = specs.get(dep.asset_key)
+        yield from _wrong_mapping(name, dep, upstream.partitions_def if upstream else None, own, place)
+        if dep.asset_key == spec.key and not _reads_the_past(dep, own):
+            yield place.error(
+                f"asset {name!r} depends on itself. Only earlier partitions can be read so: "
+                "AssetDep(…, partition_mapping=TimeWindowPartitionMapping(start_offset=-1, end_offset=-1))"
+            )
+
+
+def _wrong_mapping(
+    name: str,
+    dep: AssetDep,
+    upstream: PartitionsDefinition | None,
+    own: AnyPartitionsDefinition | None,
+    place: Place,
+) -> Mistakes:
+    mapping = dep.partition_mapping
+    if mapping is None or not isinstance(upstream, StaticPartitionsDefinition | TimeWindowPartitionsDefinition):
+        return
+    if not isinstance(mapping, get_args(get_args(AnyPartitionMapping)[0])):
+        yield place.error(f"asset {name!r} has a partition mapping of a kind that is not known: {mapping!r}")
+        return
+    try:
+        check_mapping(cast(AnyPartitionMapping, mapping), upstream, own)
+    except DagsterInvalidDefinitionError as wrong:
+        yield place.error(f"asset {name!r} cannot read {dep.asset_key.to_user_string()!r} like this: {wrong.message}")
+
+
+def _reads_the_past(dep: AssetDep, partitions: PartitionsDefinition | None) -> bool:
+    mapping = dep.partition_mapping
+    return partitions is not None and isinstance(mapping, TimeWindowPartitionMapping) and mapping.end_offset < 0
+
+
+def _names(one: AssetsDefinition) -> str:
+    if one.compute is not None and len(one.specs) != 1:
+        return f"{one.compute.name}()"
+    return ", ".join(f"asset {spec.key.to_user_string()!r}" for spec in one.specs)
