@@ -88,6 +88,12 @@ def configure(
     return writer
 
 
+def flush() -> None:
+    """Block until every line written so far has left the process, wherever `configure` sends them."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
 def _configure_stdlib(level: Level, writer: LineWriter, before: list[Processor], render: Render) -> None:
     handler = _LineHandler(writer)
     handler.setFormatter(
@@ -118,6 +124,9 @@ class _LineHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._writer.msg(self.format(record))
+
+    def flush(self) -> None:
+        self._writer.flush()
 
 
 class LineWriter:

@@ -102,6 +102,14 @@ def test_uvicorn_and_warnings_are_heard_in_the_same_form(configure: Configure) -
     assert "old option" in second["event"]
 
 
+def test_flushing_waits_until_lines_are_out(configure: Configure) -> None:
+    stream = io.StringIO()
+    configure(stream=stream)
+    get_logger().info("freshness.violated")
+    logs.flush()
+    assert "freshness.violated" in stream.getvalue()
+
+
 def test_chatty_libraries_are_quiet_unless_debugging(configure: Configure) -> None:
     output = configure()
     logging.getLogger("httpx").info("HTTP Request: GET …")

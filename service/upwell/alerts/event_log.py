@@ -15,6 +15,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from upwell import logs
 from upwell.errors import JournalUnavailable
 from upwell.events import (
     AssetFailed,
@@ -53,7 +54,6 @@ from upwell.events import (
 )
 from upwell.journal.journal import Journal, Progress, Record
 from upwell.journal.queries import Queries
-from upwell.logs import get_logger
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 RunChange: TypeAlias = (
@@ -68,7 +68,7 @@ CONSUMER = "event-log"
 _SAVE_AFTER = 1_000  # events without a line that matters, after which the position is kept anyway
 _ROW_COUNTS = ("num_rows", "row_count", "rows", "dagster/row_count")
 
-log = get_logger()
+log = logs.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,11 +89,11 @@ class EventLog:
     """Follows the journal and writes its lines.
 
     Args:
-        flush: blocks until the lines written so far have left the process (`LineWriter.flush`); called in a thread
-            before the position is kept, so that no crash can lose a line whose position was.
+        flush: blocks until the lines written so far have left the process; called in a thread before the position is
+            kept, so that no crash can lose a line whose position was.
     """
 
-    def __init__(self, journal: Journal, queries: Queries, *, flush: Callable[[], object]) -> None:
+    def __init__(self, journal: Journal, queries: Queries, *, flush: Callable[[], None] = logs.flush) -> None:
         self._journal = journal
         self._queries = queries
         self._flush = flush

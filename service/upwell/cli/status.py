@@ -1,0 +1,47 @@
+"""`upwell status`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import anyio
+import typer
+
+from upwell.cli.options import Files, Json, Modules, Url, location_specs, settings_with
+from upwell.cli.output import ago, print_json, print_table
+from upwell.cli.service_api import connect
+from upwell.clock import SystemClock
+from upwell.web.models import Asset, AssetList
+
+Selection = Annotated[str | None, typer.Argument(metavar="[SELECTION]", help="Which assets; all by default.")]
+
+
+def status(
+    selection: Selection = None, file: Files = None, module: Modules = None, url: Url = None, as_json: Json = False
+) -> None:
+    """Show which assets are up to date and fresh. Asks the service; without one, reads the journal on disk."""
+    settings = settings_with(file, module, url=url)
+
+    async def ask() -> AssetList:
+        async with connect(settings, location_specs(settings)) as api:
+            return await api.get("/assets", AssetList, select=selection)
+
+    found = anyio.run(ask)
+    if as_json:
+        print_json(found)
+    else:
+        now = SystemClock().now()
+        rows = [_row(one, now) for one in found.assets]
+        print_table(("ASSET", "STATUS", "FRESHNESS", "SINCE", "LAST MATERIALIZED"), rows)
+
+
+def _row(asset: Asset, now: datetime) -> tuple[str, ...]:
+    freshness, made = asset.freshness, asset.last_materialization
+    return (
+        asset.key,
+        asset.status,
+        freshness.state if freshness else "-",
+        ago(freshness.changed_at, now) if freshness else "-",
+        ago(made.at, now) if made else "never",
+    )
