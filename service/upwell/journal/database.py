@@ -13,7 +13,7 @@ from upwell.clock import Clock
 from upwell.errors import JournalError
 from upwell.events import Event
 from upwell.journal.batch import entry_of
-from upwell.journal.dialects import sqlite
+from upwell.journal.dialects import postgresql, sqlite
 from upwell.journal.feed import Feed
 from upwell.journal.journal import Progress, Receipt, Record, StillQueued
 from upwell.journal.queries import Queries
@@ -77,6 +77,8 @@ def _store_for(url: URL) -> AbstractAsyncContextManager[Store]:
     match url.drivername:
         case "sqlite+aiosqlite" if url.database and url.database != ":memory:":
             return sqlite.open_store(Path(url.database))
+        case "postgresql+asyncpg":
+            return postgresql.open_store(url)
         case _:
             raise JournalError(
                 f"the database URL {url!r} cannot be used: "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from sqlalchemy import BindParameter, Delete, Table, and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.engine.interfaces import Dialect
@@ -28,19 +28,16 @@ class Statement:
         return tuple([values[name] for name in self.order])
 
 
-class UpsertFactory(Protocol):
-    """INSERT … ON CONFLICT, which each dialect spells through a construct of its own."""
-
-    def __call__(self, table: Table, columns: Sequence[str]) -> ClauseElement:
-        """Insert `columns`; where the primary key exists, set the others."""
+# A dialect's own INSERT, with ON CONFLICT: the two that have it share no type.
+InsertFactory: TypeAlias = Callable[[Table], Any]
 
 
 class Statements:
     """Every statement that writes, by name."""
 
-    def __init__(self, dialect: Dialect, upsert: UpsertFactory) -> None:
+    def __init__(self, dialect: Dialect, insert: InsertFactory) -> None:
         self._dialect = dialect
-        self._upsert = upsert
+        self._insert = insert
         self._known: dict[Hashable, Statement] = {}
         self.head = self._compile(select(func.max(tables.events.c.id)))
         self.insert_events = self._compile(tables.events.insert())
@@ -51,7 +48,7 @@ class Statements:
     def upsert(self, table: Table, columns: tuple[str, ...]) -> Statement:
         """Write `columns` (beside the primary key) of a row."""
         keys = tuple(column.name for column in table.primary_key)
-        return self._once((table.name, columns), lambda: self._upsert(table, (*keys, *columns)))
+        return self._once((table.name, columns), lambda: _upsert(self._insert, table, keys, columns))
 
     def remove(self, table: Table) -> Statement:
         """Remove the row of a primary key."""
@@ -78,6 +75,16 @@ class Statements:
 def lookup_size(wanted: int) -> int:
     """The smallest prepared size that holds `wanted` keys, or the largest there is."""
     return next((size for size in LOOKUP_SIZES if size >= wanted), LOOKUP_SIZES[-1])
+
+
+def _upsert(insert: InsertFactory, table: Table, keys: Sequence[str], columns: Sequence[str]) -> ClauseElement:
+    statement = insert(table).values({name: bindparam(name) for name in (*keys, *columns)})
+    if not columns:
+        conflict: ClauseElement = statement.on_conflict_do_nothing(index_elements=keys)
+    else:
+        values = {name: statement.excluded[name] for name in columns}
+        conflict = statement.on_conflict_do_update(index_elements=keys, set_=values)
+    return conflict
 
 
 def _find_deliveries(size: int) -> ClauseElement:

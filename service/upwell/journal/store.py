@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from upwell.errors import JournalUnavailable
 from upwell.journal.statements import Statement, Statements
 
 T = TypeVar("T")
@@ -41,14 +44,22 @@ Transaction: TypeAlias = Generator[Call, Sequence[Row], T]
 
 def drive(transaction: Transaction[T], execute: Callable[[Call], Sequence[Row]]) -> T:
     """Run a transaction's calls by a function that blocks."""
-    answer: Sequence[Row] | None = None
-    while True:
-        try:
-            call = transaction.send(answer)  # type: ignore[arg-type]  # a generator is started by sending None
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        answer = execute(call)
+    try:
+        call = next(transaction)
+        while True:
+            call = transaction.send(execute(call))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+@contextmanager
+def refusals_named(database: str) -> Iterator[None]:
+    """Make a failure to read one of the journal's own errors."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, SQLAlchemyTimeout, OSError) as error:
+        raise JournalUnavailable(f"{database} cannot be read now: {error}") from error
 
 
 class Store(Protocol):
@@ -73,3 +84,6 @@ class Store(Protocol):
 
     def snapshot(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection that reads; all statements see the same commit. Keep it short: it holds up checkpoints."""
+
+    async def reclaim(self) -> bool:
+        """Give a little of the space of deleted rows back; true when there is more."""

@@ -19,18 +19,17 @@ from typing import TypeVar
 import aiosqlite
 import structlog
 from anyio import to_thread
-from sqlalchemy import URL, Connection, Table, bindparam, create_engine
+from sqlalchemy import URL, Connection, create_engine
 from sqlalchemy.dialects.sqlite import aiosqlite as aiosqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
-from sqlalchemy.sql import ClauseElement
 
 from upwell.errors import JournalError, JournalUnavailable
 from upwell.journal.schema import bring_up_to_date
-from upwell.journal.statements import Statements
-from upwell.journal.store import Call, Row, Run, Transaction, drive
+from upwell.journal.statements import Statement, Statements
+from upwell.journal.store import Call, Fetch, Row, Run, Transaction, drive, refusals_named
 
 T = TypeVar("T")
 
@@ -39,6 +38,7 @@ _FIXED = (3, 51, 3)
 _BACKPORTS = {(3, 50): 7, (3, 44): 6}
 _BUSY_TIMEOUT = 0.25  # seconds; nobody else should ever write, and a webhook's sender is waiting
 _MEBIBYTE = 1024 * 1024
+_VACUUM_STEP = 200  # pages
 
 # The database refuses for now. Every other error is about the statement or its values.
 _REFUSALS = {
@@ -96,7 +96,7 @@ class SQLiteStore:
         self._waiting: deque[Callable[[sqlite3.Connection], None]] = deque()
         self._writer = aiosqlite.Connection(lambda: _WriterConnection(self._waiting, _uri(path)), iter_chunk_size=64)
         self._readers = create_async_engine(engine_url(path, mode="ro"), pool_size=4, max_overflow=12)
-        self.statements = Statements(aiosqlite_dialect.dialect(), _upsert)
+        self.statements = Statements(aiosqlite_dialect.dialect(), insert)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[SQLiteStore]:
@@ -128,14 +128,25 @@ class SQLiteStore:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        async with self._readers.connect() as connection:
-            yield connection
+        with refusals_named(str(self._path)):
+            async with self._readers.connect() as connection:
+                yield connection
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
-        async with self._readers.connect() as connection:
+        async with self.reading() as connection:
             await connection.exec_driver_sql("BEGIN")
             yield connection
+
+    async def reclaim(self) -> bool:
+        return await self.transact(_vacuum_a_little())
+
+
+def _vacuum_a_little() -> Transaction[bool]:
+    [[free]] = yield Fetch(Statement("PRAGMA freelist_count", ()))
+    if free:
+        yield Fetch(Statement(f"PRAGMA incremental_vacuum({_VACUUM_STEP})", ()))
+    return bool(free > _VACUUM_STEP)
 
 
 def _is_refusal(error: sqlite3.DatabaseError) -> bool:
@@ -150,15 +161,6 @@ def _uri(path: Path) -> str:
 def engine_url(path: Path, *, mode: str) -> URL:
     """SQLAlchemy's address of the file, opened with a mode of SQLite's (`ro`, `rw`)."""
     return URL.create("sqlite+aiosqlite", database=path.absolute().as_uri(), query={"mode": mode, "uri": "true"})
-
-
-def _upsert(table: Table, columns: Sequence[str]) -> ClauseElement:
-    keys = [column.name for column in table.primary_key]
-    statement = insert(table).values({name: bindparam(name) for name in columns})
-    others = {name: statement.excluded[name] for name in columns if name not in keys}
-    if not others:
-        return statement.on_conflict_do_nothing(index_elements=keys)
-    return statement.on_conflict_do_update(index_elements=keys, set_=others)
 
 
 @asynccontextmanager
@@ -233,3 +235,13 @@ def _require_journal(connection: Connection, path: Path) -> None:
         connection.exec_driver_sql("PRAGMA auto_vacuum = INCREMENTAL")
         connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+
+
+@asynccontextmanager
+async def open_reader(path: Path) -> AsyncIterator[SQLiteStore]:
+    """The database file for reading only, also while a service has it open: never made, upgraded or checkpointed."""
+    store = SQLiteStore(path)
+    try:
+        yield store
+    finally:
+        await store._readers.dispose()
