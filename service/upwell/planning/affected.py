@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
+from upwell.definitions.conditions.model import EAGER
 from upwell.definitions.graph import AssetGraph
 from upwell.planning.edges import Partition, PartitionEdges
 
@@ -66,10 +67,13 @@ def _made_together(graph: AssetGraph, key: str) -> Iterator[str]:
 
 
 def _readers(graph: AssetGraph, key: str) -> Iterator[str]:
-    """The assets that follow when `key` changes: an asset with a condition of its own is governed by that instead."""
+    """The assets that follow when `key` changes.
+
+    `eager` asks for just that; an asset with any other condition of its own is governed by the condition instead.
+    """
     if graph.assets[key].on_downstream == "none":
         return
     for reader in graph.downstream(key):
         node = graph.assets[reader]
-        if node.step is not None and node.automation is None:
+        if node.step is not None and node.automation in (None, EAGER):
             yield reader

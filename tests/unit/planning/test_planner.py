@@ -90,6 +90,11 @@ def test_a_dependent_with_a_condition_of_its_own_does_not_follow() -> None:
     assert list(steps(built, {"raw": [None]})) == ["raw"]
 
 
+def test_an_eager_dependent_follows_like_one_without_a_condition() -> None:
+    built = graph(asset("raw"), asset("keen", "raw", automation="eager"))
+    assert list(steps(built, {"raw": [None]})) == ["raw", "keen"]
+
+
 def test_an_unknown_asset_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         steps(DIAMOND, {"nope": [None]})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+EAGER = "eager"
+
 
 @dataclass(frozen=True)
 class AutomationCondition:
@@ -14,7 +16,7 @@ class AutomationCondition:
     @staticmethod
     def eager() -> AutomationCondition:
         """Materialise whenever something upstream was."""
-        return AutomationCondition("eager")
+        return AutomationCondition(EAGER)
 
     def get_label(self) -> str:
         """Its name."""
