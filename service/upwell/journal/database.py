@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import anyio
@@ -17,6 +18,7 @@ from upwell.journal.dialects import postgresql, sqlite
 from upwell.journal.feed import Feed
 from upwell.journal.journal import Progress, Receipt, Record, StillQueued
 from upwell.journal.queries import Queries
+from upwell.journal.retention import Pruned, prune
 from upwell.journal.store import Store
 from upwell.journal.writer import QueueBounds, Writer
 
@@ -26,8 +28,9 @@ _PAGE = 512  # records that a subscriber gets at once
 class StoredJournal:
     """The journal in a database. `open_journal` makes one."""
 
-    def __init__(self, store: Store, feed: Feed, writer: Writer) -> None:
+    def __init__(self, store: Store, feed: Feed, writer: Writer, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
         self._feed = feed
         self._writer = writer
         self.queries = Queries(store)
@@ -54,6 +57,14 @@ class StoredJournal:
     async def flush(self) -> None:
         """See `Journal.flush`."""
         await self._writer.flush()
+
+    async def prune(self, older_than: timedelta) -> Pruned:
+        """Forget what is older, in small steps between commits; see `retention`.
+
+        Raises:
+            JournalUnavailable: the database refuses; what was removed until then stays removed.
+        """
+        return await prune(self._store, now=self._clock.now(), older_than=older_than)
 
     async def subscribe(self, after: int) -> AsyncIterator[Sequence[Record]]:
         """See `Journal.subscribe`. The iteration ends when the journal is closed."""
@@ -101,7 +112,7 @@ async def open_journal(url: str, *, clock: Clock, bounds: QueueBounds | None = N
         async with anyio.create_task_group() as tasks:
             await tasks.start(writer.run)
             try:
-                yield StoredJournal(store, feed, writer)
+                yield StoredJournal(store, feed, writer, clock)
             finally:
                 feed.close()
                 writer.stop()

@@ -78,7 +78,7 @@ class Queries:
     async def unfinished_runs(self) -> tuple[int, list[RunView]]:
         """The runs that are queued or started, oldest first, and the id of the newest event they include."""
         runs = tables.runs.c
-        query = _runs().where(runs.status.in_(("QUEUED", "STARTED"))).order_by(runs.requested_id)
+        query = _runs().where(tables.UNFINISHED).order_by(runs.requested_id)
         async with self._store.snapshot() as connection:
             head = (await connection.execute(_head())).scalar_one()
             found = (await connection.execute(query)).mappings().all()
@@ -124,7 +124,7 @@ class Queries:
         for asset, keys in wanted.items():
             for piece in _chunks(keys):
                 query = select(partitions.partition).where(
-                    partitions.asset == asset, partitions.partition.in_(piece), partitions.materialized_id > 0
+                    partitions.asset == asset, partitions.partition.in_(piece), tables.PARTITION_MATERIALIZED
                 )
                 found.update((asset, row["partition"]) for row in await self._rows(query))
         return found
@@ -238,7 +238,7 @@ def _events_of_runs(ids: Sequence[str]) -> _Query:
 def _partition_counts() -> _Query:
     partitions = tables.asset_partitions.c
     counted = select(partitions.asset, func.count().label("materialized"))
-    return counted.where(partitions.materialized_id > 0).group_by(partitions.asset)
+    return counted.where(tables.PARTITION_MATERIALIZED).group_by(partitions.asset)
 
 
 def _of(query: _Query, column: Any, names: Sequence[str] | None) -> _Query:  # a column of any table

@@ -48,21 +48,26 @@ class Statements:
     def upsert(self, table: Table, columns: tuple[str, ...]) -> Statement:
         """Write `columns` (beside the primary key) of a row."""
         keys = tuple(column.name for column in table.primary_key)
-        return self._once((table.name, columns), lambda: _upsert(self._insert, table, keys, columns))
+        return self.named((table.name, columns), lambda: _upsert(self._insert, table, keys, columns))
 
     def remove(self, table: Table) -> Statement:
         """Remove the row of a primary key."""
-        return self._once(("remove", table.name), lambda: _remove(table))
+        return self.named(("remove", table.name), lambda: _remove(table, [column.name for column in table.primary_key]))
+
+    def remove_by(self, table: Table, column: str) -> Statement:
+        """Remove the rows that have a value in a column."""
+        return self.named(("remove", table.name, column), lambda: _remove(table, [column]))
 
     def find_deliveries(self, size: int) -> Statement:
         """The known ones of `size` deliveries."""
-        return self._once(("deliveries", size), lambda: _find_deliveries(size))
+        return self.named(("deliveries", size), lambda: _find_deliveries(size))
 
     def run_statuses(self, size: int) -> Statement:
         """The statuses of `size` runs."""
-        return self._once(("runs", size), lambda: _run_statuses(size))
+        return self.named(("runs", size), lambda: _run_statuses(size))
 
-    def _once(self, name: Hashable, make: Callable[[], ClauseElement]) -> Statement:
+    def named(self, name: Hashable, make: Callable[[], ClauseElement]) -> Statement:
+        """The statement that `make` builds, compiled the first time."""
         if name not in self._known:
             self._known[name] = self._compile(make())
         return self._known[name]
@@ -126,5 +131,5 @@ def _end_run_assets() -> ClauseElement:
     )
 
 
-def _remove(table: Table) -> Delete:
-    return delete(table).where(*(column == bindparam(f"key_{column.name}") for column in table.primary_key))
+def _remove(table: Table, columns: Sequence[str]) -> Delete:
+    return delete(table).where(*(table.c[name] == bindparam(f"key_{name}") for name in columns))

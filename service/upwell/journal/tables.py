@@ -9,7 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    literal_column,
+    text,
+)
 
 metadata = MetaData()
 
@@ -244,6 +257,11 @@ locations = Table(
 )
 
 TABLES: Mapping[str, Table] = metadata.tables
+
+# Written out, as in the partial indices above: with parameters in their place SQLite could not use those.
+UNFINISHED: ColumnElement[bool] = literal_column("runs.status IN ('QUEUED', 'STARTED')", Boolean)
+ENDED: ColumnElement[bool] = literal_column("runs.status IN ('SUCCESS', 'FAILURE', 'CANCELED')", Boolean)
+PARTITION_MATERIALIZED: ColumnElement[bool] = literal_column("asset_partitions.materialized_id > 0", Boolean)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -171,6 +171,7 @@ async def open_store(path: Path) -> AsyncIterator[SQLiteStore]:
         JournalError: another service has it open, it is no journal, or a newer version's.
         JournalUnavailable: it cannot be opened or written now.
     """
+    _warn_of_old_library()
     lock = await to_thread.run_sync(_lock, path)
     try:
         await to_thread.run_sync(_prepare, path)
@@ -178,6 +179,12 @@ async def open_store(path: Path) -> AsyncIterator[SQLiteStore]:
             yield store
     finally:
         os.close(lock)
+
+
+def _warn_of_old_library() -> None:
+    version = sqlite3.sqlite_version_info
+    if version < _FIXED and version[2] < _BACKPORTS.get(version[:2], version[2] + 1):
+        _log.info("journal.sqlite_is_old", version=sqlite3.sqlite_version, fixed_in="3.51.3")
 
 
 def _lock(path: Path) -> int:
@@ -203,7 +210,10 @@ def _lock(path: Path) -> int:
 
 def _prepare(path: Path) -> None:
     """Make the file if there is none, and bring its schema up to date."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise JournalUnavailable(f"{path} cannot be opened: {error}") from error
     engine = create_engine("sqlite://", creator=lambda: _plain_connection(path), poolclass=NullPool)
     try:
         with engine.connect() as connection:

@@ -1,0 +1,183 @@
+"""Forgetting what is old, in steps so small that the writer's next commit hardly waits.
+
+What goes: events, ended runs with their steps, and deliveries past their time. What stays: the present state (assets,
+partitions, checks, freshness, cursors), every event of a run that is not finished, every event that a consumer has not
+decided yet, and the newest event, from which ids go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import anyio
+import anyio.abc
+import structlog
+from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy.sql import ClauseElement
+
+from upwell.clock import Clock
+from upwell.errors import JournalUnavailable
+from upwell.journal import tables
+from upwell.journal.batch import DELIVERIES_KNOWN_FOR
+from upwell.journal.queries import Queries
+from upwell.journal.store import Fetch, Run, Store, Transaction
+from upwell.journal.tables import to_micros
+
+_EVENTS_A_STEP = 200
+_RUNS_A_STEP = 10  # a run may have thousands of steps
+_PAUSE = timedelta(hours=1)
+
+_log = structlog.get_logger("upwell.journal")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pruned:
+    """How many rows were removed."""
+
+    events: int = 0
+    runs: int = 0
+    deliveries: int = 0
+
+
+class Prunable(Protocol):
+    """A journal that can forget."""
+
+    @property
+    def queries(self) -> Queries:
+        """Its queries."""
+
+    async def prune(self, older_than: timedelta) -> Pruned:
+        """Remove what is older."""
+
+
+class Pruner:
+    """Keeps a journal from growing: prunes when something has become old enough, at most once an hour."""
+
+    def __init__(self, journal: Prunable, clock: Clock, keep_for: float) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._keep_for = timedelta(seconds=keep_for)
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Prune for ever."""
+        task_status.started()
+        while True:
+            await self._clock.sleep_until(await self._prune())
+
+    async def _prune(self) -> datetime:
+        """Prune once; the instant of the next time."""
+        later = self._clock.now() + _PAUSE
+        try:
+            pruned = await self._journal.prune(self._keep_for)
+            oldest = await self._journal.queries.events(limit=1, newest_first=False)
+        except JournalUnavailable as error:
+            _log.warning("journal.prune_failed", reason=str(error))
+            return later
+        if pruned != Pruned():
+            _log.info("journal.pruned", events=pruned.events, runs=pruned.runs, deliveries=pruned.deliveries)
+        return max([later, *(record.at + self._keep_for for record in oldest)])
+
+
+async def prune(store: Store, *, now: datetime, older_than: timedelta) -> Pruned:
+    """Remove what is older than that, and give the space back.
+
+    Raises:
+        JournalUnavailable: the database refuses; what was removed until then stays removed.
+    """
+    last = await _newest_before(store, now - older_than)
+    pruned = Pruned()
+    async for count in _repeated(store, lambda: _prune_runs(store, last), full=_RUNS_A_STEP):
+        pruned = replace(pruned, runs=pruned.runs + count)
+    async for count in _repeated(store, lambda: _prune_events(store, last), full=_EVENTS_A_STEP):
+        pruned = replace(pruned, events=pruned.events + count)
+    expired = now - DELIVERIES_KNOWN_FOR
+    async for count in _repeated(store, lambda: _prune_deliveries(store, expired), full=_EVENTS_A_STEP):
+        pruned = replace(pruned, deliveries=pruned.deliveries + count)
+    while await store.reclaim():
+        pass
+    return pruned
+
+
+async def _repeated(store: Store, step: Callable[[], Transaction[int]], *, full: int) -> AsyncIterator[int]:
+    """Steps, each a transaction of its own, until one finds less than it could have taken."""
+    count = full
+    while count == full:
+        count = await store.transact(step())
+        yield count
+
+
+async def _newest_before(store: Store, cutoff: datetime) -> int:
+    """The id up to which events are older, found by bisection: the instants have no index of their own."""
+    events = tables.events.c
+    micros = to_micros(cutoff)
+    async with store.reading() as connection:
+        first, end = (await connection.execute(select(func.min(events.id), func.max(events.id)))).one()
+        low, high = (first or 1) - 1, end or 0  # everything up to low is older, high (the newest event) stays
+        while high - low > 1:
+            middle = (low + high) // 2
+            query = select(events.id, events.at).where(events.id >= middle).order_by(events.id).limit(1)
+            event_id, at = (await connection.execute(query)).one()
+            if at < micros and event_id < high:
+                low = event_id
+            else:
+                high = middle
+    return low
+
+
+def _prune_events(store: Store, last: int) -> Transaction[int]:
+    statements, events = store.statements, tables.events
+    found = yield Fetch(statements.named("old events", _old_events), (last, _EVENTS_A_STEP))
+    if found:
+        yield Run(statements.remove_by(tables.event_assets, "event_id"), found)
+        yield Run(statements.remove_by(events, "id"), found)
+    return len(found)
+
+
+def _prune_runs(store: Store, last: int) -> Transaction[int]:
+    statements = store.statements
+    found = yield Fetch(statements.named("old runs", _old_runs), (last, _RUNS_A_STEP))
+    if found:
+        for table in (tables.steps, tables.run_events, tables.plan_assets, tables.runs):
+            yield Run(statements.remove_by(table, "run_id"), found)
+    return len(found)
+
+
+def _prune_deliveries(store: Store, expired: datetime) -> Transaction[int]:
+    statements = store.statements
+    oldest = yield Fetch(statements.named("oldest deliveries", _oldest_deliveries), (_EVENTS_A_STEP,))
+    found = [(source, delivery_id) for source, delivery_id, at in oldest if at <= to_micros(expired)]
+    if found:
+        yield Run(statements.remove(tables.deliveries), found)
+    return len(found)
+
+
+def _old_events() -> ClauseElement:
+    events, runs, answered = tables.events.c, tables.runs.c, tables.run_events.c
+    return (
+        select(events.id)
+        .where(events.id <= bindparam("last"))
+        .where(events.id <= func.coalesce(select(func.min(tables.progress.c.event_id)).scalar_subquery(), events.id))
+        .where(or_(events.run_id.is_(None), events.run_id.not_in(select(runs.run_id).where(tables.UNFINISHED))))
+        .where(
+            events.id.not_in(
+                select(answered.event_id).join(tables.runs, runs.run_id == answered.run_id).where(tables.UNFINISHED)
+            )
+        )
+        .order_by(events.id)
+        .limit(bindparam("many"))
+    )
+
+
+def _old_runs() -> ClauseElement:
+    runs = tables.runs.c
+    query = select(runs.run_id).where(runs.requested_id <= bindparam("last"), tables.ENDED)
+    return query.order_by(runs.requested_id).limit(bindparam("many"))
+
+
+def _oldest_deliveries() -> ClauseElement:
+    known = tables.deliveries.c
+    query = select(known.source, known.delivery_id, known.at)
+    return query.order_by(known.event_id).limit(bindparam("many"))
