@@ -199,7 +199,7 @@ class AssetOptions:
             description=self.description or inspect.getdoc(function),
             metadata=self.metadata,
             skippable=not self.output_required,
-            group_name=self.group_name or "default",
+            group_name="default" if self.group_name is None else self.group_name,
             code_version=self.code_version,
             automation_condition=self.automation_condition,
             owners=self.owners,

@@ -138,7 +138,7 @@ def _job_nodes(
         try:
             nodes.append(_job_node(job, graph))
         except SelectionError as wrong:
-            problems.append(DagsterInvalidDefinitionError(f"job {job.name!r}: {wrong}"))
+            problems.append(job.place.error(f"job {job.name!r}: {wrong}"))
     return tuple(nodes)
 
 

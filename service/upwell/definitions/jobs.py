@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from upwell.definitions.errors import DagsterInvalidDefinitionError
 from upwell.definitions.selection import AssetSelection, CoercibleToAssetSelection
+from upwell.definitions.signature import Place
 from upwell.events import Json
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -22,6 +23,7 @@ class AssetJobDefinition:
     config: Json = field(default=None, hash=False)
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    place: Place = field(default_factory=Place, compare=False)
 
 
 def define_asset_job(
@@ -37,11 +39,11 @@ def define_asset_job(
         DagsterInvalidDefinitionError: a name that a job cannot have.
         DagsterInvalidAssetSelectionError: a selection string that cannot be read.
     """
+    caller = sys._getframe(1)  # no function is decorated here whose place could be told
+    place = Place(file=caller.f_code.co_filename, line=caller.f_lineno)
     if not _NAME.fullmatch(name):
-        raise DagsterInvalidDefinitionError(
-            f"{name!r} is no valid name for a job: use letters, digits, '_', '-' and '.'"
-        )
+        raise place.error(f"{name!r} is no valid name for a job: use letters, digits, '_', '-' and '.'")
     chosen = AssetSelection.all() if selection is None else AssetSelection.from_coercible(selection)
     return AssetJobDefinition(
-        name=name, selection=chosen, config=config, description=description, tags=dict(tags or {})
+        name=name, selection=chosen, config=config, description=description, tags=dict(tags or {}), place=place
     )

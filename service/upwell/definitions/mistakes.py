@@ -74,7 +74,7 @@ def _jobs_declared_twice(definitions: Declarations) -> Mistakes:
     seen: set[str] = set()
     for job in definitions.jobs:
         if job.name in seen:
-            yield DagsterInvalidDefinitionError(f"job {job.name!r} is defined twice; rename one")
+            yield job.place.error(f"job {job.name!r} is defined twice; rename one")
         seen.add(job.name)
 
 
