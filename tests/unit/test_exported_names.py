@@ -1,0 +1,22 @@
+"""The public names of the package, and what importing it costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import upwell
+
+
+def test_the_exported_names_are_sorted_and_exist() -> None:
+    assert upwell.__all__ == sorted(upwell.__all__)
+    assert all(hasattr(upwell, name) for name in upwell.__all__)
+    public = {name for name, value in vars(upwell).items() if not name.startswith("_") and hasattr(value, "__module__")}
+    assert public <= set(upwell.__all__)
+
+
+def test_importing_it_loads_neither_web_nor_database_nor_frames() -> None:
+    heavy = "fastapi starlette uvicorn sqlalchemy aiosqlite alembic asyncpg pandas pyarrow httpx"
+    script = f"import upwell, sys; print(*[name for name in {heavy.split()} if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert loaded.stdout.split() == []
