@@ -49,7 +49,7 @@ def minutes_of_day(clock: pd.Series) -> pd.Series:
     group_name="raw",
     kinds={"python", "csv"},
     partitions_def=DAYS,
-    on=[files(f"{HERE}/landing/flights/{{date}}.csv")],
+    on=[files("landing/flights/{date}.csv")],
     freshness_policy=FRESH,
 )
 def raw_flights(context) -> pd.DataFrame:
