@@ -10,6 +10,7 @@ DagsterError (UpwellError)
 ├── DagsterUnknownPartitionError (PartitionError)
 ├── DagsterInvalidConfigError (ValueError)
 ├── DagsterInvalidMetadata (ValueError)
+├── DagsterTypeCheckDidNotPass (TypeError)                  a value is not of the type that its signature names
 ├── DagsterInvalidInvocationError                           something was called in a way that it cannot be
 └── DagsterInvariantViolationError                          user code broke a promise of its definition
     └── DagsterStepOutputNotFoundError                      it did not yield an output that is required
@@ -50,6 +51,10 @@ class DagsterInvalidConfigError(DagsterError, ValueError):
 
 class DagsterInvalidMetadata(DagsterError, ValueError):
     """A metadata value of a type that cannot be stored or shown."""
+
+
+class DagsterTypeCheckDidNotPass(DagsterError, TypeError):
+    """A value is not of the type that the function's signature names."""
 
 
 class DagsterInvalidInvocationError(DagsterError):

@@ -1,0 +1,42 @@
+"""Runs steps in this very process: for tests and one-shot runs, without worker processes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import anyio
+
+from upwell.definitions.declarations import Declarations
+from upwell.definitions.resources import IOManager
+from upwell.events import ErrorInfo
+from upwell.runtime.code import Code
+from upwell.runtime.messages import StepReport, StepTask
+from upwell.runtime.steps import run_step
+
+T = TypeVar("T")
+
+
+class InProcessExecutor:
+    """Calls user functions directly; asynchronous ones are awaited.
+
+    A timeout, and a cancellation, end an asynchronous function at its next await; a synchronous one runs to its end,
+    for nobody can stop it from within its own process.
+    """
+
+    def __init__(self, definitions: Declarations, *, io_manager: IOManager, log: logging.Logger | None = None) -> None:
+        self._code = Code(definitions=definitions, default_io_manager=io_manager)
+        self._log = log or logging.getLogger("upwell.step")
+
+    async def run(self, task: StepTask) -> StepReport:
+        started_at = anyio.current_time()
+        with anyio.move_on_after(task.timeout):
+            return await run_step(task, self._code, blocking=_right_here, log=self._log)
+        message = f"step {task.step_id!r} took longer than its timeout of {task.timeout:g} s"
+        error = ErrorInfo(type="Timeout", message=message)
+        return StepReport(error=error, duration=anyio.current_time() - started_at)
+
+
+async def _right_here(function: Callable[..., T], /, *args: Any) -> T:
+    return function(*args)

@@ -1,0 +1,99 @@
+"""What a worker writes to its standard output and error, kept per step in a file below the logs folder."""
+
+from __future__ import annotations
+
+from io import FileIO
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+LARGEST_LOG = 10 * 1024 * 1024
+"""Bytes kept of one step's output; what follows is read and dropped."""
+
+_CHUNK = 256 * 1024
+_PAUSE = 0.01  # seconds between reads: a step that prints in a loop wakes the service at most 100 times a second
+_LAST_WORDS = 4096  # bytes remembered of what was written outside of any step
+
+
+class OutputLog:
+    """Reads the output pipe of one worker.
+
+    The service reads it, not the worker: so nothing that user code does, holding the interpreter lock or dying, stops
+    its output from being read, and what was written before a step's report is in its file when the step is over.
+    """
+
+    def __init__(self, pipe: FileIO, folder: Path, *, largest: int = LARGEST_LOG) -> None:
+        self._pipe = pipe
+        self._folder = folder
+        self._largest = largest
+        self._lock = anyio.Lock()
+        self._path: Path | None = None
+        self._file: FileIO | None = None
+        self._written = 0
+        self._recent = b""
+
+    @property
+    def last_words(self) -> str:
+        """The end of what was written outside of any step, such as while loading code."""
+        return self._recent.decode(errors="replace").strip()
+
+    async def run(self) -> None:
+        """Read until the worker has closed its end."""
+        while True:
+            await anyio.wait_readable(self._pipe)
+            async with self._lock:
+                if await self._take() == b"":
+                    return
+            await anyio.sleep(_PAUSE)
+
+    def begin(self, log: str | None) -> None:
+        """From here on, output belongs to `log`, a path below the folder; the file is made with the first byte."""
+        self._path = self._below_folder(log) if log is not None else None
+        self._written = 0
+
+    async def end(self) -> None:
+        """Write what has come so far and close the file."""
+        async with self._lock:
+            await self._finish_file()
+
+    async def close(self) -> None:
+        """Write what is left of a dead worker's output and close the pipe."""
+        async with self._lock:
+            await self._finish_file()
+            self._pipe.close()
+
+    async def _finish_file(self) -> None:
+        if not self._pipe.closed:
+            while await self._take():
+                pass
+        if self._file is not None:
+            await anyio.to_thread.run_sync(self._file.close)
+        self._file = self._path = None
+
+    def _below_folder(self, log: str) -> Path:
+        path = (self._folder / log).resolve()
+        if not path.is_relative_to(self._folder.resolve()):
+            raise ValueError(f"the log {log!r} would lie outside of {self._folder}")
+        return path
+
+    async def _take(self) -> bytes | None:
+        """Read and keep one chunk; nothing when the pipe is empty just now, no bytes when it is closed."""
+        chunk = self._pipe.read(_CHUNK)
+        if chunk is None:
+            return None
+        if self._path is None:
+            self._recent = (self._recent + chunk)[-_LAST_WORDS:]
+        elif chunk and self._written <= self._largest:
+            await anyio.to_thread.run_sync(self._keep, self._path, chunk)
+        return chunk
+
+    def _keep(self, path: Path, chunk: bytes) -> None:
+        if self._file is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = FileIO(path, "ab")
+        room = self._largest - self._written
+        self._file.write(chunk[:room])
+        if len(chunk) > room:
+            self._file.write(f"\n[upwell: the output is cut here, after {self._largest:,} bytes]\n".encode())
+        self._written += len(chunk)

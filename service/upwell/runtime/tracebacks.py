@@ -1,0 +1,43 @@
+"""Exceptions of user code as plain data, with the frames that are the user's."""
+
+from __future__ import annotations
+
+import traceback
+from types import TracebackType
+
+from upwell.events import ErrorInfo
+
+LONGEST_MESSAGE = 16_384
+LONGEST_TRACEBACK = 65_536
+"""Characters; the journal keeps every error, and some libraries put whole query texts into theirs."""
+
+_OURS = ("upwell.runtime.", "importlib.", "anyio.")
+
+
+def error_info(error: BaseException, *, hint: str = "") -> ErrorInfo:
+    """The error with its message (and `hint`) and a traceback that starts at the first frame of user code."""
+    rendered = traceback.TracebackException(type(error), error, _users_part(error.__traceback__))
+    return ErrorInfo(
+        type=type(error).__name__,
+        message=_cut(f"{error}{hint}", LONGEST_MESSAGE),
+        traceback=_cut("".join(rendered.format()), LONGEST_TRACEBACK),
+    )
+
+
+def _users_part(trace: TracebackType | None) -> TracebackType | None:
+    while trace is not None and _is_ours(trace):
+        trace = trace.tb_next
+    return trace
+
+
+def _is_ours(trace: TracebackType) -> bool:
+    module = str(trace.tb_frame.f_globals.get("__name__", ""))
+    return module.startswith(_OURS) or "importlib._bootstrap" in trace.tb_frame.f_code.co_filename
+
+
+def _cut(text: str, longest: int) -> str:
+    """`text`, without its middle if it is too long: both ends of a traceback matter."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half:,} characters left out …\n{text[-half:]}"
