@@ -61,7 +61,7 @@ class Declarations:
             seen[name] += 1
             while (key := name if seen[name] == 1 else f"{name}_{seen[name]}") in found:
                 seen[name] += 1
-            found[key] = replace(one.compute, name=key)
+            found[key] = one.compute if key == name else replace(one.compute, name=key)
         return found
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ class MultiAsset:
             self._outputs_of_specs(inputs, place) if self.outs is None else self._outputs_of_outs(inputs, signature)
         )
         keys = [checked_key(output.key, place) for output in outputs]
-        if twice := {key.to_user_string() for key in keys if keys.count(key) > 1}:
+        if twice := {key.to_user_string() for key, times in Counter(keys).items() if times > 1}:
             raise place.error(f"asset {min(twice)!r} is declared twice in {signature.name}(); rename one")
         partitions = {output.spec.partitions_def for output in outputs}
         return ComputeDefinition(
