@@ -16,6 +16,7 @@ from upwell.definitions.errors import (
     DagsterInvalidSubsetError,
     DagsterInvariantViolationError,
     DagsterStepOutputNotFoundError,
+    DagsterTypeCheckDidNotPass,
     DagsterUnknownPartitionError,
 )
 from upwell.definitions.failures import Failure, RetryRequested
@@ -73,21 +74,28 @@ from upwell.definitions.results import (
     AssetObservation,
     DataVersion,
     MaterializeResult,
+    ObserveResult,
     Output,
 )
 from upwell.definitions.retry_policy import Backoff, Jitter, RetryPolicy
 from upwell.definitions.selection import AssetSelection
 from upwell.definitions.specs import AssetDep, AssetIn, AssetOut, AssetSpec, apply_freshness_policy
+from upwell.runtime.contexts import AssetCheckExecutionContext, AssetExecutionContext
+from upwell.runtime.io.contexts import InputContext, OutputContext
+from upwell.runtime.io.filesystem import FilesystemIOManager
+from upwell.runtime.io.memory import InMemoryIOManager
 
 __all__ = [
     "AllPartitionMapping",
     "AssetCheckEvaluation",
+    "AssetCheckExecutionContext",
     "AssetCheckKey",
     "AssetCheckResult",
     "AssetCheckSeverity",
     "AssetCheckSpec",
     "AssetChecksDefinition",
     "AssetDep",
+    "AssetExecutionContext",
     "AssetIn",
     "AssetJobDefinition",
     "AssetKey",
@@ -114,17 +122,21 @@ __all__ = [
     "DagsterInvariantViolationError",
     "DagsterRunMetadataValue",
     "DagsterStepOutputNotFoundError",
+    "DagsterTypeCheckDidNotPass",
     "DagsterUnknownPartitionError",
     "DailyPartitionsDefinition",
     "DataVersion",
     "Definitions",
     "EnvVar",
     "Failure",
+    "FilesystemIOManager",
     "FloatMetadataValue",
     "FreshnessPolicy",
     "HourlyPartitionsDefinition",
     "IOManager",
     "IdentityPartitionMapping",
+    "InMemoryIOManager",
+    "InputContext",
     "IntMetadataValue",
     "Jitter",
     "JsonMetadataValue",
@@ -135,7 +147,9 @@ __all__ = [
     "MonthlyPartitionsDefinition",
     "NotebookMetadataValue",
     "NullMetadataValue",
+    "ObserveResult",
     "Output",
+    "OutputContext",
     "PartitionKeyRange",
     "PartitionMapping",
     "PartitionsDefinition",
