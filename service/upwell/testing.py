@@ -1,0 +1,268 @@
+"""For tests of your own: a clock that you move, a journal in memory, and what every event source must be able to do."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+
+from upwell.clock import Clock, FakeClock, SystemClock
+from upwell.errors import JournalUnavailable
+from upwell.events import AssetMaterialized, Event, FreshnessChanged, Json, SourceEvent
+from upwell.journal.database import StoredJournal, open_journal
+from upwell.journal.journal import Progress, Receipt, Record, StillQueued
+from upwell.journal.views import AssetState, FreshnessRow, PartitionState
+from upwell.sources.source import EventSource
+
+__all__ = ["FakeClock", "MemoryJournal", "SourceContract", "temporary_journal"]
+
+
+@asynccontextmanager
+async def temporary_journal(clock: Clock | None = None) -> AsyncIterator[StoredJournal]:
+    """The real journal, on SQLite, in a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="upwell-") as folder:
+        url = f"sqlite+aiosqlite:///{Path(folder) / 'upwell.db'}"
+        async with open_journal(url, clock=clock or SystemClock()) as journal:
+            yield journal
+
+
+class MemoryJournal:
+    """A journal without a disk, for tests of what reads and writes one; it is its own `queries`.
+
+    Set `refuses` and it answers as a full disk would. It knows sources, materialisations and freshness; not runs.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._grown = anyio.Event()
+        self._progress: dict[str, int] = {}
+        self.records: list[Record] = []
+        self.refuses = False
+        self.appends = 0
+
+    @property
+    def queries(self) -> MemoryJournal:
+        return self
+
+    @property
+    def head(self) -> int:
+        return len(self.records)
+
+    async def append(
+        self, *events: Event, progress: Progress | None = None, expect: Sequence[StillQueued] = ()
+    ) -> tuple[Receipt, ...]:
+        await anyio.lowlevel.checkpoint()
+        if self.refuses:
+            raise JournalUnavailable("the test's disk is full")
+        self.appends += 1
+        if progress is not None:
+            self._progress[progress.consumer] = progress.event_id
+        return tuple(self._write(event) for event in events)
+
+    def post(self, *events: Event) -> None:
+        for event in events:
+            self._write(event)
+
+    async def flush(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async def subscribe(self, after: int) -> AsyncIterator[Sequence[Record]]:
+        while True:
+            while self.head <= after:
+                await self._grown.wait()
+            batch = self.records[after:]
+            after = batch[-1].id
+            yield batch
+
+    def _write(self, event: Event) -> Receipt:
+        record = Record(id=self.head + 1, at=self._clock.now(), event=event)
+        self.records.append(record)
+        grown, self._grown = self._grown, anyio.Event()
+        grown.set()
+        return Receipt(id=record.id, at=record.at)
+
+    def all_of(self, kind: str) -> list[Record]:
+        """Every record of a kind, in order."""
+        return [record for record in self.records if record.event.kind == kind]
+
+    async def progress(self, consumer: str) -> int:
+        return self._progress.get(consumer, 0)
+
+    async def source_cursor(self, source: str) -> dict[str, Json]:
+        cursor: dict[str, Json] = {}
+        for record in self.records:
+            if getattr(record.event, "source", None) == source:
+                cursor.update(getattr(record.event, "cursor", {}))
+        return {item: value for item, value in cursor.items() if value is not None}
+
+    async def asset_states(self, assets: Collection[str] | None = None) -> dict[str, AssetState]:
+        states: dict[str, AssetState] = {}
+        for record in self.all_of(AssetMaterialized.kind):
+            event = record.event
+            if isinstance(event, AssetMaterialized) and (assets is None or event.asset in assets):
+                states[event.asset] = AssetState(
+                    asset=event.asset,
+                    materialized_id=record.id,
+                    materialized_at=record.at,
+                    materialized_partition=event.partition,
+                )
+        return states
+
+    async def partitions(self, asset: str) -> dict[str, PartitionState]:
+        states: dict[str, PartitionState] = {}
+        for record in self.all_of(AssetMaterialized.kind):
+            event = record.event
+            if isinstance(event, AssetMaterialized) and event.asset == asset and event.partition is not None:
+                state = PartitionState(asset=asset, partition=event.partition)
+                states[event.partition] = replace(state, materialized_id=record.id, materialized_at=record.at)
+        return states
+
+    async def freshness(self) -> dict[str, FreshnessRow]:
+        rows: dict[str, FreshnessRow] = {}
+        for record in self.all_of(FreshnessChanged.kind):
+            event = record.event
+            if isinstance(event, FreshnessChanged):
+                rows[event.asset] = FreshnessRow(
+                    asset=event.asset,
+                    state=event.state,
+                    changed_at=event.changed_at,
+                    deadline=event.deadline,
+                    last_materialized=event.last_materialized,
+                    cause=event.cause,
+                )
+        return rows
+
+    async def events(
+        self,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 100,
+        kinds: Collection[str] | None = None,
+        asset: str | None = None,
+        newest_first: bool = True,
+    ) -> list[Record]:
+        found = [
+            record
+            for record in self.records[after or 0 : None if before is None else before - 1]
+            if (kinds is None or record.event.kind in kinds)
+            and (asset is None or getattr(record.event, "asset", None) == asset)
+        ]
+        return (found[::-1] if newest_first else found)[:limit]
+
+
+class SourceContract:
+    """What every event source must be able to do; subclass it, and pytest runs it.
+
+    Write `make_source` and `emit`. Give the same `name` to every source you make, and let each `emit` cause
+    exactly one event.
+    """
+
+    name = "contract"
+    patience = 10.0
+    """Seconds within which what was emitted must have been told."""
+
+    async def make_source(self) -> EventSource:
+        """A source over the same outside each time, as after a restart of the service."""
+        raise AssertionError("override make_source()")
+
+    async def emit(self, number: int) -> None:
+        """Make the outside do its thing number `number`."""
+        raise AssertionError("override emit()")
+
+    def make_clock(self) -> Clock:
+        """The clock that the sources are given."""
+        return SystemClock()
+
+    async def start(self) -> None:
+        """Return once a running source would notice what is emitted from now on."""
+        await anyio.sleep(0.5)
+
+    async def test_it_tells_what_happens(self) -> None:
+        async with self._listening({}) as heard:
+            await self.emit(1)
+            await self._until(heard, 1)
+        assert {event.source for event in heard.events} == {self.name}
+
+    async def test_it_goes_on_from_its_cursor_and_repeats_nothing(self) -> None:
+        async with self._listening({}) as before:
+            await self.emit(1)
+            await self._until(before, 1)
+        async with self._listening(before.cursor) as after:
+            await self.emit(2)
+            await self._until(after, 1)
+        assert _told(after) & _told(before) == set()
+
+    async def test_it_catches_up_with_what_happened_while_it_was_down(self) -> None:
+        async with self._listening({}) as before:
+            await self.emit(1)
+            await self._until(before, 1)
+        await self.emit(2)
+        async with self._listening(before.cursor) as after:
+            await self._until(after, 1)
+        assert [event.caught_up for event in after.events] == [True]
+
+    async def test_each_event_moves_the_cursor(self) -> None:
+        async with self._listening({}) as heard:
+            await self.emit(1)
+            await self._until(heard, 1)
+        assert all(event.cursor for event in heard.events)
+
+    async def test_what_was_told_but_not_committed_is_told_again(self) -> None:
+        async with self._listening({}) as lost:
+            await self.emit(1)
+            await self._until(lost, 1)
+        async with self._listening({}) as again:
+            await self.emit_again_if_the_first_start_forgets()
+            await self._until(again, 1)
+
+    async def emit_again_if_the_first_start_forgets(self) -> None:
+        """For sources that, without a cursor, begin with the present (timers): emit once more."""
+
+    async def test_it_ends_promptly_when_it_is_cancelled(self) -> None:
+        with anyio.fail_after(self.patience):
+            async with self._listening({}):
+                pass
+
+    async def _until(self, heard: _Heard, count: int) -> None:
+        with anyio.fail_after(self.patience):
+            while len(heard.events) < count:
+                await heard.more.wait()
+
+    @asynccontextmanager
+    async def _listening(self, cursor: dict[str, Json]) -> AsyncIterator[_Heard]:
+        """A source at work, as the host has it at work."""
+        heard = _Heard(cursor)
+        source = await self.make_source()
+        assert source.name == self.name
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(heard.listen, source, self.make_clock())
+            await self.start()
+            yield heard
+            tasks.cancel_scope.cancel()
+
+
+class _Heard:
+    def __init__(self, cursor: dict[str, Json]) -> None:
+        self.cursor = dict(cursor)
+        self.events: list[SourceEvent] = []
+        self.more = anyio.Event()
+
+    async def listen(self, source: EventSource, clock: Clock) -> None:
+        batches = source.events(dict(self.cursor), clock)
+        async with aclosing(batches):  # type: ignore[type-var]  # an asynchronous generator, as a rule
+            async for batch in batches:
+                self.events += batch
+                for event in batch:
+                    self.cursor.update(event.cursor)
+                more, self.more = self.more, anyio.Event()
+                more.set()
+
+
+def _told(heard: _Heard) -> set[str]:
+    return {repr((event.path, event.data, event.occurred_at)) for event in heard.events}
