@@ -42,7 +42,7 @@ class AssetsDefinition:
         self.on_downstream: OnDownstream = on_downstream
         self.place = Place(file=compute.file, line=compute.line) if compute else Place()
         if compute:
-            functools.update_wrapper(self, compute.function)
+            functools.update_wrapper(self, compute.function, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the user's function returns. (`Any`: its own types.)"""

@@ -105,7 +105,7 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
             end_at=None if end is None else _instant(end, fmt, zone),
             end_offset=end_offset,
         )
-        assert self.ticks  # an invalid schedule shows here, where it was written
+        self.ticks.after(self.start_at)  # an invalid schedule shows here, where it was written
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TimeWindowPartitionsDefinition) and self._identity == other._identity
