@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+
+from upwell.clock import FakeClock
+from upwell.definitions.freshness import FreshnessPolicy
+from upwell.definitions.partitions.time_windows import DailyPartitionsDefinition
+from upwell.definitions.project import Project
+from upwell.definitions.snapshot import AssetNode, DepNode, Snapshot
+from upwell.events import AssetMaterialized, Canary, FreshnessChanged
+from upwell.freshness import standings
+from upwell.freshness.watcher import FreshnessWatcher
+from upwell.testing import MemoryJournal, temporary_journal
+
+pytestmark = pytest.mark.anyio
+
+NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
+MINUTE = FreshnessPolicy.time_window(timedelta(seconds=60), timedelta(seconds=30))
+
+
+def after(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def node(key: str, policy: Any = MINUTE, *, deps: tuple[str, ...] = (), partitions: Any = None) -> AssetNode:
+    upstream = tuple(DepNode(asset=dep) for dep in deps)
+    return AssetNode(key=key, step=key, freshness=policy, deps=upstream, partitions=partitions)
+
+
+def project_of(*nodes: AssetNode) -> Project:
+    project = Project()
+    project.replace(Snapshot(location="here", assets=nodes))
+    return project
+
+
+def told(journal: MemoryJournal) -> list[FreshnessChanged]:
+    return [record.event for record in journal.all_of("freshness.changed")]  # type: ignore[misc]
+
+
+def states(journal: MemoryJournal, asset: str = "a") -> list[tuple[str, datetime]]:
+    return [(change.state, change.changed_at) for change in told(journal) if change.asset == asset]
+
+
+@asynccontextmanager
+async def watching(journal: Any, project: Project, clock: FakeClock) -> AsyncIterator[FreshnessWatcher]:
+    watcher = FreshnessWatcher(journal, journal.queries, project, clock)
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(watcher.run)
+        yield watcher
+        await clock.advance(0)
+        tasks.cancel_scope.cancel()
+
+
+async def test_an_asset_warns_fails_and_recovers_each_dated_at_its_instant() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    async with watching(journal, project_of(node("a")), clock):
+        await clock.advance(10)
+        journal.post(AssetMaterialized(asset="a"))
+        await clock.advance(90)
+        journal.post(AssetMaterialized(asset="a"))
+    assert states(journal) == [
+        ("UNKNOWN", NOON),
+        ("PASS", after(10)),
+        ("WARN", after(40)),
+        ("FAIL", after(70)),
+        ("PASS", after(100)),
+    ]
+    failed, recovered = told(journal)[-2:]
+    assert (failed.deadline, failed.last_materialized, failed.previous_state) == (after(70), after(10), "WARN")
+    assert (recovered.deadline, recovered.overdue_seconds, recovered.previous_state) == (after(160), 30.0, "FAIL")
+
+
+async def test_nothing_is_evaluated_while_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    evaluations: list[datetime] = []
+
+    def counted(policy: Any, **given: Any) -> Any:
+        evaluations.append(given["now"])
+        return policy.evaluate(**given)
+
+    monkeypatch.setattr(standings, "evaluate", counted)
+    async with watching(journal, project_of(*(node(f"a{at}") for at in range(50))), clock):
+        evaluations.clear()
+        for _ in range(500):
+            journal.post(Canary(nonce="n"))
+        await clock.advance(59.9)
+        assert evaluations == []
+        await clock.advance(0.2)
+    assert len(evaluations) <= 150
+
+
+async def test_what_is_committed_before_the_deadline_counts_however_late_it_is_delivered() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    plain = journal.subscribe
+
+    async def slow(after: int) -> AsyncIterator[Any]:
+        async for batch in plain(after):
+            await anyio.sleep(0.05)  # a reader that lags behind the writer
+            yield batch
+
+    journal.subscribe = slow  # type: ignore[method-assign]
+    async with watching(journal, project_of(node("a", FreshnessPolicy.time_window(timedelta(seconds=60)))), clock):
+        journal.post(AssetMaterialized(asset="a"))
+        await clock.advance(59)
+        journal.post(AssetMaterialized(asset="a"))
+        await clock.advance(1)
+        await anyio.sleep(0.2)
+    assert "FAIL" not in [state for state, _ in states(journal)]
+
+
+async def test_deadlines_that_passed_while_it_was_down_are_told_once_and_say_so() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    project = project_of(node("a"))
+    async with watching(journal, project, clock):
+        journal.post(AssetMaterialized(asset="a"))
+    clock.jump(after(3600))
+    for _ in range(3):
+        async with watching(journal, project, clock):
+            pass
+    assert states(journal)[1:] == [("PASS", NOON), ("FAIL", after(60))]
+    assert told(journal)[-1].caught_up
+    assert told(journal)[-1].overdue_seconds == 3540.0
+
+
+async def test_a_miss_during_an_outage_is_told_although_data_came_before_anyone_looked() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    project = project_of(node("a"))
+    async with watching(journal, project, clock):
+        journal.post(AssetMaterialized(asset="a"))
+    clock.jump(after(100))
+    journal.post(AssetMaterialized(asset="a"))
+    clock.jump(after(110))
+    async with watching(journal, project, clock):
+        pass
+    assert states(journal)[2:] == [("FAIL", after(60)), ("PASS", after(100))]
+    assert all(change.caught_up for change in told(journal)[2:])
+
+
+async def test_a_backfill_of_an_old_partition_does_not_make_a_stale_asset_fresh() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    project = project_of(node("a", partitions=DailyPartitionsDefinition(start_date="2024-01-01")))
+    async with watching(journal, project, clock):
+        journal.post(AssetMaterialized(asset="a", partition="2024-02-28"))
+        await clock.advance(100)
+        journal.post(AssetMaterialized(asset="a", partition="2024-01-15"))
+        await clock.advance(10)
+        assert states(journal)[-1] == ("FAIL", after(60))
+    async with watching(journal, project, clock):
+        await clock.advance(10)
+        assert states(journal)[-1] == ("FAIL", after(60))
+        journal.post(AssetMaterialized(asset="a", partition="2024-02-29"))
+    assert states(journal)[-1] == ("PASS", after(120))
+
+
+async def test_a_new_policy_on_an_old_asset_starts_with_its_present_state() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    project = project_of(node("a", None))
+    journal.post(AssetMaterialized(asset="a"))
+    async with watching(journal, project, clock):
+        await clock.advance(45)
+        project.replace(Snapshot(location="here", assets=(node("a"),)))
+        await clock.advance(20)
+    assert states(journal) == [("WARN", after(45)), ("FAIL", after(60))]
+    assert told(journal)[0].previous_state == "NOT_APPLICABLE"
+    assert not told(journal)[0].caught_up
+
+
+async def test_a_removed_policy_is_not_applicable_also_when_nobody_saw_it_go() -> None:
+    for restarted in (False, True):
+        clock = FakeClock(NOON)
+        journal = MemoryJournal(clock)
+        project = project_of(node("a"))
+        without = Snapshot(location="here", assets=(node("a", None),))
+        async with watching(journal, project, clock):
+            await clock.advance(5)
+            if not restarted:
+                project.replace(without)
+        if restarted:
+            project.replace(without)
+            async with watching(journal, project, clock):
+                pass
+        assert states(journal) == [("UNKNOWN", NOON), ("NOT_APPLICABLE", after(5))]
+
+
+async def test_an_asset_of_a_location_that_is_not_loaded_keeps_its_state() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    async with watching(journal, project_of(node("a")), clock):
+        pass
+    async with watching(journal, Project(), clock):
+        await clock.advance(10)
+    assert states(journal) == [("UNKNOWN", NOON)]
+
+
+async def test_a_policy_that_changes_while_the_asset_is_late_is_judged_anew() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    project = project_of(node("a"))
+    async with watching(journal, project, clock):
+        journal.post(AssetMaterialized(asset="a"))
+        await clock.advance(70)
+        relaxed = FreshnessPolicy.time_window(timedelta(seconds=100))
+        project.replace(Snapshot(location="here", assets=(node("a", relaxed),)))
+        await clock.advance(60)
+    assert states(journal)[-3:] == [("FAIL", after(60)), ("PASS", after(70)), ("FAIL", after(100))]
+
+
+async def test_of_assets_that_are_late_together_the_upstream_is_to_blame() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    project = project_of(node("raw"), node("between", None, deps=("raw",)), node("mart", deps=("between",)))
+    async with watching(journal, project, clock):
+        await clock.advance(61)
+    raw, mart = told(journal)[-2:]
+    assert (raw.asset, raw.state, raw.cause, raw.affected) == ("raw", "FAIL", None, ("mart",))
+    assert (mart.asset, mart.state, mart.cause, mart.affected) == ("mart", "FAIL", "raw", ())
+
+
+async def test_a_full_disk_delays_the_word_and_loses_none() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    async with watching(journal, project_of(node("a")), clock):
+        journal.post(AssetMaterialized(asset="a"))
+        await clock.advance(20)
+        journal.refuses = True
+        await clock.advance(300)
+        assert states(journal)[-1] == ("PASS", NOON)
+        journal.refuses = False
+        await clock.advance(10)
+    assert states(journal)[-2:] == [("WARN", after(30)), ("FAIL", after(60))]
+
+
+async def test_a_restart_looks_again_at_no_more_than_about_a_thousand_events() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    async with watching(journal, project_of(node("a")), clock):
+        for _ in range(5000):
+            journal.post(Canary(nonce="n"))
+        await clock.advance(1)
+    assert await journal.progress("freshness") > 4000
+
+
+async def test_with_the_real_journal_it_is_the_same() -> None:
+    clock = FakeClock(NOON)
+    async with temporary_journal(clock) as journal:
+        project = project_of(node("a"))
+        async with watching(journal, project, clock):
+            await journal.append(AssetMaterialized(asset="a"))
+            await anyio.sleep(0.1)
+        clock.jump(after(3600))
+        async with watching(journal, project, clock):
+            await anyio.sleep(0.1)
+        changes = [record.event for record in await journal.queries.events(kinds=["freshness.changed"])]
+        assert [(c.state, c.changed_at) for c in reversed(changes)] == [  # type: ignore[union-attr]
+            ("UNKNOWN", NOON),
+            ("PASS", NOON),
+            ("FAIL", after(60)),
+        ]
+        assert (await journal.queries.freshness())["a"].state == "FAIL"
