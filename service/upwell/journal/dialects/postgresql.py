@@ -58,9 +58,9 @@ class PostgreSQLStore:
                 await connection.commit()
             yield self
         finally:
-            await self._readers.dispose()
-            if self._connection is not None:
-                await self._connection.close()
+            with anyio.CancelScope(shield=True):  # a service that is being cancelled still gives the lock back
+                await self._readers.dispose()
+                await self._disconnect()
 
     async def transact(self, transaction: Transaction[T]) -> T:
         async with self._one_at_a_time:
@@ -129,6 +129,13 @@ class PostgreSQLStore:
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._connect()
         return self._connection
+
+    async def _disconnect(self) -> None:
+        if self._connection is None or self._connection.is_closed():
+            return
+        # The server notices a closed connection a moment later, and a service that restarts wants the lock at once.
+        await self._connection.execute("SELECT pg_advisory_unlock_all()")
+        await self._connection.close(timeout=_CONNECT_TIMEOUT)
 
     async def _connect(self) -> Connection:
         asyncpg = _driver()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import aiosqlite
+import anyio
 import structlog
 from anyio import to_thread
 from sqlalchemy import URL, Connection, create_engine
@@ -37,7 +38,13 @@ APPLICATION_ID = 0x5570776C  # "Upwl"
 _FIXED = (3, 51, 3)
 _BACKPORTS = {(3, 50): 7, (3, 44): 6}
 _BUSY_TIMEOUT = 0.25  # seconds; nobody else should ever write, and a webhook's sender is waiting
-_MEBIBYTE = 1024 * 1024
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "trusted_schema = OFF",
+    "cache_size = -16000",  # KiB
+    "journal_size_limit = 67108864",
+)
 _VACUUM_STEP = 200  # pages
 
 # The database refuses for now. Every other error is about the statement or its values.
@@ -101,19 +108,16 @@ class SQLiteStore:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[SQLiteStore]:
         """Hold the writing connection open meanwhile."""
-        async with self._writer:
-            for pragma in (
-                "journal_mode = WAL",
-                "synchronous = FULL",
-                "trusted_schema = OFF",
-                "cache_size = -16000",
-                f"journal_size_limit = {64 * _MEBIBYTE}",
-            ):
-                await self._writer.execute_fetchall(f"PRAGMA {pragma}")
-            try:
-                yield self
-            finally:
+        writer = await self._writer
+        try:
+            for pragma in _PRAGMAS:
+                await writer.execute_fetchall(f"PRAGMA {pragma}")
+            yield self
+        finally:
+            # Shielded, as the lock file is given back next. The readers go first: the writer's end is a checkpoint.
+            with anyio.CancelScope(shield=True):
                 await self._readers.dispose()
+                await writer.close()
 
     async def transact(self, transaction: Transaction[T]) -> T:
         results: list[T] = []
