@@ -82,7 +82,8 @@ def configure(
         processors=[*before, _Last(render)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=lambda *_: writer,
-        cache_logger_on_first_use=True,
+        # A cached logger would go on writing to where it first did when a test, or a command, configures anew.
+        cache_logger_on_first_use=False,
     )
     _configure_stdlib(level, writer, before, render)
     return writer

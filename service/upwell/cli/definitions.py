@@ -20,7 +20,6 @@ from upwell.runtime.protocol import FrameReader, encode
 
 _AT_LINE = re.compile(r"(?P<file>[^\n:]+):(?P<line>\d+): (?P<message>.*)", re.S)
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)', re.M)
-_DEFINITION_ERRORS = {"DefinitionError", "DefinitionErrors"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +71,7 @@ def describe(spec: LocationSpec, home: Path) -> LocationReport:
         child = subprocess.Popen(
             [sys.executable, "-m", "upwell.cli.describe", str(write_end)],
             stdin=subprocess.PIPE,
-            stdout=sys.stderr,
+            stdout=2,  # its prints go to our stderr: stdout is for the result
             pass_fds=[write_end],
         )
         os.close(write_end)
@@ -90,9 +89,9 @@ def describe(spec: LocationSpec, home: Path) -> LocationReport:
 
 
 def _problems_of(location: str, error: ErrorInfo) -> list[Problem]:
-    if error.type in _DEFINITION_ERRORS:
+    if error.traceback is None:  # the message says it all, with file and line where there are any
         return [_read(location, text) for text in _entries(error.message)]
-    frames = list(_FRAME.finditer(error.traceback or ""))
+    frames = list(_FRAME.finditer(error.traceback))
     file, line = (frames[-1]["file"], int(frames[-1]["line"])) if frames else (None, None)
     return [Problem(location=location, message=f"{error.type}: {error.message}", file=file, line=line)]
 

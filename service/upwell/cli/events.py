@@ -13,7 +13,7 @@ import httpx
 import typer
 
 from upwell.cli.failures import Unreachable
-from upwell.cli.options import Json, Url, settings_with
+from upwell.cli.options import Json, Url, quiet_settings
 from upwell.cli.output import say
 from upwell.cli.service_api import ServiceApi, connect
 from upwell.web.models import Event, EventPage
@@ -40,7 +40,7 @@ def tail(
     as_json: Json = False,
 ) -> None:
     """Print the newest events, oldest first; with --json one object a line."""
-    settings = settings_with(None, None, url=url)
+    settings = quiet_settings(url=url)
     wanted = {"kind": kind, "asset": asset, "run": run, "source": source}
 
     async def show() -> None:

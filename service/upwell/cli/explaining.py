@@ -7,7 +7,7 @@ from typing import Annotated
 import anyio
 import typer
 
-from upwell.cli.options import Files, Json, Modules, Url, location_specs, settings_with
+from upwell.cli.options import Files, Json, Modules, Url, location_specs, quiet_settings
 from upwell.cli.output import print_json, print_table, say
 from upwell.cli.service_api import connect
 from upwell.web.models import Explanation
@@ -22,7 +22,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say why an asset is stale, why it ran, and why it did not: the decisions about it, newest first."""
-    settings = settings_with(file, module, url=url)
+    settings = quiet_settings(file, module, url=url)
 
     async def ask() -> Explanation:
         async with connect(settings, location_specs(settings)) as api:

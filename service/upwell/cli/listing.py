@@ -9,7 +9,7 @@ import anyio
 import typer
 from pydantic import BaseModel
 
-from upwell.cli.options import Files, Json, Modules, Select, Url, location_specs, settings_with
+from upwell.cli.options import Files, Json, Modules, Select, Url, location_specs, quiet_settings
 from upwell.cli.output import ago, print_json, print_table
 from upwell.cli.service_api import connect
 from upwell.clock import SystemClock
@@ -26,7 +26,7 @@ def assets(
     select: Select = None, file: Files = None, module: Modules = None, url: Url = None, as_json: Json = False
 ) -> None:
     """List assets: group, kinds, what they listen to."""
-    found = _ask(settings_with(file, module, url=url), "/assets", AssetList, select)
+    found = _ask(quiet_settings(file, module, url=url), "/assets", AssetList, select)
     rows = [
         (one.key, one.group, ", ".join(one.kinds) or "-", ", ".join(one.sources) or "-", one.description or "")
         for one in found.assets
@@ -37,7 +37,7 @@ def assets(
 @app.command()
 def jobs(file: Files = None, module: Modules = None, url: Url = None, as_json: Json = False) -> None:
     """List jobs and the assets they make."""
-    found = _ask(settings_with(file, module, url=url), "/jobs", JobList)
+    found = _ask(quiet_settings(file, module, url=url), "/jobs", JobList)
     rows = [(one.name, ", ".join(one.assets), one.description or "") for one in found.jobs]
     _show(found, ("JOB", "ASSETS", "DESCRIPTION"), rows, as_json=as_json)
 
@@ -45,7 +45,7 @@ def jobs(file: Files = None, module: Modules = None, url: Url = None, as_json: J
 @app.command()
 def sources(file: Files = None, module: Modules = None, url: Url = None, as_json: Json = False) -> None:
     """List event sources, who listens to them, and when each was heard last."""
-    found = _ask(settings_with(file, module, url=url), "/sources", SourceList)
+    found = _ask(quiet_settings(file, module, url=url), "/sources", SourceList)
     now = SystemClock().now()
     rows = [(one.name, ", ".join(one.assets), ago(one.last_event_at, now)) for one in found.sources]
     _show(found, ("SOURCE", "ASSETS", "LAST EVENT"), rows, as_json=as_json)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -72,9 +73,22 @@ class LazyCommands(typer.core.TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except UpwellError as error:
-            print(f"upwell: {error}", file=sys.stderr)  # noqa: T201 - a command's errors go to its stderr
-            raise typer.Exit(exit_code(error)) from None
+        except (UpwellError, BaseExceptionGroup) as error:
+            errors = list(_leaves(error))
+            if not all(isinstance(leaf, UpwellError) for leaf in errors):
+                raise
+            for message in dict.fromkeys(map(str, errors)):
+                sys.stderr.write(f"upwell: {message}\n")
+            raise typer.Exit(max(exit_code(leaf) for leaf in errors)) from None
+
+
+def _leaves(error: BaseException) -> Iterator[Any]:
+    """The errors in a group of errors, which is what leaves a task group."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
 
 
 def load(entry: Entry) -> Any:

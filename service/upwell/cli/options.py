@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from upwell import logs
 from upwell.cli.failures import UsageError
 from upwell.runtime.messages import LocationSpec
 from upwell.settings import Settings, load_settings
@@ -36,6 +38,13 @@ def settings_with(files: Files, modules: Modules, **options: Any) -> Settings:
         # Named here, they are all that is loaded.
         given |= {"files": tuple(map(str, files or ())), "modules": tuple(modules or ()), "locations": {}}
     return load_settings(**given)
+
+
+def quiet_settings(files: Files = None, modules: Modules = None, **options: Any) -> Settings:
+    """The settings of a command whose stdout is its result; of the log only warnings are written, to stderr."""
+    settings = settings_with(files, modules, **options)
+    logs.configure(format="console", level="warning", secrets=settings.secrets(), stream=sys.stderr)
+    return settings
 
 
 def location_specs(settings: Settings) -> tuple[LocationSpec, ...]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import anyio
 import typer
 
-from upwell.cli.options import Files, Json, Modules, Url, location_specs, settings_with
+from upwell.cli.options import Files, Json, Modules, Url, location_specs, quiet_settings
 from upwell.cli.output import ago, print_json, print_table
 from upwell.cli.service_api import connect
 from upwell.clock import SystemClock
@@ -21,7 +21,7 @@ def status(
     selection: Selection = None, file: Files = None, module: Modules = None, url: Url = None, as_json: Json = False
 ) -> None:
     """Show which assets are up to date and fresh. Asks the service; without one, reads the journal on disk."""
-    settings = settings_with(file, module, url=url)
+    settings = quiet_settings(file, module, url=url)
 
     async def ask() -> AssetList:
         async with connect(settings, location_specs(settings)) as api:

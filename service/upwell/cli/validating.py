@@ -7,13 +7,13 @@ from dataclasses import asdict
 import typer
 
 from upwell.cli.definitions import find_definitions
-from upwell.cli.options import Files, Json, Modules, required_specs, settings_with
+from upwell.cli.options import Files, Json, Modules, quiet_settings, required_specs
 from upwell.cli.output import print_json, say
 
 
 def validate(file: Files = None, module: Modules = None, as_json: Json = False) -> None:
     """Load definitions and print each problem with its file and line; the exit code is 1 when there is one."""
-    settings = settings_with(file, module)
+    settings = quiet_settings(file, module)
     specs = required_specs(settings)
     found = find_definitions(specs, settings.home)
     counts = {"assets": len(found.graph.assets), "checks": len(found.graph.checks), "jobs": len(found.graph.jobs)}
