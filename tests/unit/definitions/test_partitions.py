@@ -98,6 +98,20 @@ def test_months_without_the_day_have_no_boundary() -> None:
     assert list(months.get_partition_keys(datetime(2024, 6, 15, tzinfo=UTC))) == ["2024-01-31", "2024-03-31"]
 
 
+@pytest.mark.parametrize(
+    ("cron", "first"),
+    [
+        ("0 0 ? * *", "2024-01-04"),
+        ("0 0 L * *", "2024-01-31"),
+        ("0 0 * * 1#2", "2024-01-08"),
+        ("0 0 * * MON", "2024-01-08"),
+    ],
+)
+def test_cron_schedules_may_be_written_in_these_ways(cron: str, first: str) -> None:
+    windows = TimeWindowPartitionsDefinition("2024-01-04", "%Y-%m-%d", cron_schedule=cron)
+    assert windows.get_first_partition_key(datetime(2024, 6, 1, tzinfo=UTC)) == first
+
+
 def test_any_cron_schedule_can_cut_windows() -> None:
     working_days = TimeWindowPartitionsDefinition("2024-01-04", "%Y-%m-%d", cron_schedule="0 0 * * 1-5")
     assert list(working_days.get_partition_keys(datetime(2024, 1, 9, tzinfo=UTC))) == [
@@ -144,7 +158,7 @@ def test_a_question_about_one_key_does_not_list_the_others() -> None:
     begun = perf_counter()
     assert hours.has_partition_key("2024-01-01-00:00", NOON)
     assert hours.get_last_partition_key(NOON) == "2024-01-05-06:00"
-    assert perf_counter() - begun < 0.05  # listing a million hours takes seconds
+    assert perf_counter() - begun < 1  # listing a million hours takes many seconds
 
 
 @pytest.mark.parametrize(

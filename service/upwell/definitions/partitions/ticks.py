@@ -141,19 +141,19 @@ def ticks_of(cron: str, zone: ZoneInfo, near: datetime) -> Ticks:
     Raises:
         DagsterInvalidDefinitionError: the expression cannot be read, or has not five fields.
     """
+    fields = ["*" if field == "?" else field for field in cron.split()]  # cronsim does not know that synonym
+    plain = " ".join(fields)
     try:
-        next(CronSim(cron, near.astimezone(zone)))
+        next(CronSim(plain, near.astimezone(zone)))
+        wrong: object = None if len(fields) == 5 else f"{len(fields)} fields"
     except (CronSimError, StopIteration) as problem:
+        wrong = problem
+    if wrong is not None:
         raise DagsterInvalidDefinitionError(
-            f"invalid cron schedule {cron!r} ({problem}): its five fields are minute, hour, day, month and weekday, "
+            f"invalid cron schedule {cron!r} ({wrong}): it has exactly five fields, minute, hour, day, month and weekday, "
             "e.g. '0 6 * * *'"
-        ) from None
-    fields = cron.split()
-    if len(fields) != 5:
-        raise DagsterInvalidDefinitionError(
-            f"invalid cron schedule {cron!r}: it needs exactly five fields, e.g. '0 6 * * *'"
         )
-    return _hourly(fields, zone, near) or _calendar(fields, zone) or CronTicks(cron, zone)
+    return _hourly(fields, zone, near) or _calendar(fields, zone) or CronTicks(plain, zone)
 
 
 def _hourly(fields: list[str], zone: ZoneInfo, near: datetime) -> Ticks | None:
