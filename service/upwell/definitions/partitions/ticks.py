@@ -150,7 +150,7 @@ def ticks_of(cron: str, zone: ZoneInfo, near: datetime) -> Ticks:
         wrong = problem
     if wrong is not None:
         raise DagsterInvalidDefinitionError(
-            f"invalid cron schedule {cron!r} ({wrong}): it has exactly five fields, minute, hour, day, month and weekday, "
+            f"invalid cron schedule {cron!r} ({wrong}): its five fields are minute, hour, day, month and weekday, "
             "e.g. '0 6 * * *'"
         )
     return _hourly(fields, zone, near) or _calendar(fields, zone) or CronTicks(plain, zone)
