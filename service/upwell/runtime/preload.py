@@ -11,6 +11,9 @@ from pathlib import Path
 MOST_FILES = 500
 """Source files looked at; beyond that a library is loaded by each worker for itself, which only costs memory."""
 
+MOST_FOLDERS = 300
+"""Folders walked through in search of them."""
+
 _USED_BY = {"pyarrow": ("pyarrow", "pandas", "polars")}
 """Who brings a package along: frames are stored as Parquet, which pyarrow writes."""
 
@@ -37,13 +40,20 @@ def _import_of(package: str) -> re.Pattern[str]:
     return re.compile(rf"^\s*(?:from|import)\s.*\b(?:{names})\b", re.MULTILINE)
 
 
+def code_folders(root: Path) -> Iterator[Path]:
+    """Folders at or below `root` that hold Python files: no hidden ones, no environments, no installed packages."""
+    for folder, folders, files in islice(os.walk(root), MOST_FOLDERS):
+        if "pyvenv.cfg" in files:
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in _NOT_CODE]
+        if any(name.endswith(".py") for name in files):
+            yield Path(folder)
+
+
 def _sources(roots: Sequence[str]) -> Iterator[Path]:
     for root in map(Path, roots):
         if root.is_file():
             yield root
-        for folder, folders, files in islice(os.walk(root), MOST_FILES):
-            if "pyvenv.cfg" in files:
-                folders.clear()
-                continue
-            folders[:] = [name for name in folders if not name.startswith(".") and name not in _NOT_CODE]
-            yield from (path for name in files if name.endswith(".py") and (path := Path(folder) / name).is_file())
+        for folder in code_folders(root):
+            yield from (path for path in folder.glob("*.py") if path.is_file())

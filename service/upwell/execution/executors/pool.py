@@ -68,6 +68,11 @@ class WorkerPool:
         assert self._first is not None
         return self._first
 
+    @property
+    def retired(self) -> bool:
+        """Whether it gives out nobody any more."""
+        return self._retired.is_set()
+
     def retire(self) -> None:
         """Give nobody out any more."""
         self._retired.set()
@@ -141,7 +146,7 @@ class WorkerPool:
         if self._first is None:
             self._first = report
             self._first_loaded.set()
-        elif report.error is not None and not self._retired.is_set():
+        elif report.error is not None and self._first.error is None and not self._retired.is_set():
             self._on_failed_replacement(report.error)
 
     async def _pause(self, seconds: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import anyio
-import anyio.lowlevel
 
 from upwell.events import ErrorInfo
 from upwell.execution.executors.pool import WorkerPool
@@ -16,6 +15,7 @@ class WorkerExecutor:
 
     def __init__(self) -> None:
         self._pools: dict[str, WorkerPool] = {}
+        self._changed = anyio.Event()
 
     def install(self, location: str, pool: WorkerPool) -> None:
         """Let `pool` take over; the one before finishes the steps that it has."""
@@ -23,17 +23,20 @@ class WorkerExecutor:
         self._pools[location] = pool
         if before is not None:
             before.retire()
+        self._tell_changed()
 
     def remove(self, location: str) -> None:
         """Run nothing of this location any more."""
         if (pool := self._pools.pop(location, None)) is not None:
             pool.retire()
+            self._tell_changed()
 
     async def run(self, task: StepTask) -> StepReport:
         while (pool := self._pools.get(task.location)) is not None:
             worker = await pool.acquire()
-            if worker is None:  # a new generation has taken over while we waited
-                await anyio.lowlevel.checkpoint()
+            if worker is None:  # the pool has ended: wait for the next generation, unless it is there already
+                while self._pools.get(task.location) is pool:
+                    await self._changed.wait()
                 continue
             try:
                 return await _run_on(worker, task)
@@ -42,6 +45,10 @@ class WorkerExecutor:
         return _failed(
             "LocationNotLoaded", f"no code of location {task.location!r} is loaded; its newest error says why"
         )
+
+    def _tell_changed(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
 
 
 async def _run_on(worker: WorkerProcess, task: StepTask) -> StepReport:
