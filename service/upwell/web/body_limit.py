@@ -7,8 +7,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from upwell.web.problems import ProblemError, ProblemResponse
 
-_CLOSE = {"connection": "close"}
-
 
 class BodyLimit:
     """Answers 413 when a body is larger than `limit` bytes, announced or not."""
@@ -20,7 +18,7 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdecimal() and int(announced[:20]) > self._limit:
-            await ProblemResponse(413, self._detail, headers=_CLOSE)(scope, receive, send)
+            await ProblemResponse(413, self._detail)(scope, receive, send)
             return
         read = 0
 
@@ -29,7 +27,7 @@ class BodyLimit:
             message = await receive()
             read += len(message.get("body", b""))
             if read > self._limit:
-                raise ProblemError(413, self._detail, headers=_CLOSE)
+                raise ProblemError(413, self._detail)
             return message
 
         await self._app(scope, counted, send)

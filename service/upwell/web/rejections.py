@@ -37,5 +37,5 @@ def unproved(reason: str) -> Rejected:
 
 
 def too_large(limit: int) -> Rejected:
-    """A 413; the connection ends, since the rest of the body is not wanted."""
-    return Rejected(413, f"The body is larger than {limit} bytes.", headers={"connection": "close"})
+    """A 413. The connection stays: a sender whose connection is cut while it sends does not see the answer."""
+    return Rejected(413, f"The body is larger than {limit} bytes.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from email.utils import formatdate
 from typing import Protocol
 
@@ -89,10 +90,12 @@ class _Server:
 
     def __init__(self, app: Served, limits: ConnectionLimits) -> None:
         self._app = app
+        self._cutting = False
         self._state = _State()
         self._clients = Clients(limits)
         self._config = Config(
-            app,
+            self._answer,
+            interface="asgi3",
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -120,10 +123,27 @@ class _Server:
             connection.shutdown()
         if self._state.tasks:
             await asyncio.wait(self._state.tasks, timeout=grace)
-        if late := list(self._state.tasks):
-            log.warning("http.cut", requests=len(late), after=grace)
-            for task in late:
-                task.cancel()
-            await asyncio.wait(late)
+        if self._state.tasks:
+            log.warning("http.cut", requests=len(self._state.tasks), after=grace)
+            await self._cut(connections)
         for connection in connections:
             connection.transport.close()
+
+    async def _cut(self, connections: Iterable[_Connection]) -> None:
+        self._cutting = True
+        for connection in connections:
+            connection.transport.abort()
+        # The loop tells the connections of it first; a request without a connection wants no answer any more.
+        await asyncio.sleep(0)
+        late = list(self._state.tasks)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._cutting:
+                raise
