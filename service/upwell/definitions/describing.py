@@ -50,7 +50,8 @@ def build_snapshot(definitions: Declarations, location: str, code_hash: str = ""
 
 
 def _together(problems: list[DefinitionError]) -> DagsterInvalidDefinitionError:
-    problems = sorted(problems, key=lambda one: (one.file or "", one.line or 0))
+    distinct = {str(one): one for one in problems}  # a function that makes several assets may be told of once for each
+    problems = sorted(distinct.values(), key=lambda one: (one.file or "", one.line or 0))
     named = [DagsterInvalidDefinitionError(one.message, file=one.file, line=one.line) for one in problems]
     return named[0] if len(named) == 1 else DagsterInvalidDefinitionErrors(named)
 

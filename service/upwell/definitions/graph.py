@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
@@ -18,7 +18,7 @@ class AssetGraph:
     An upstream key that no location defines is an external asset: it is known by name only.
 
     Raises:
-        DefinitionErrors: a duplicate key, or a cycle.
+        DefinitionErrors: a duplicate key, a source that is declared in two ways, or a cycle.
     """
 
     def __init__(self, snapshots: Iterable[Snapshot] = ()) -> None:
@@ -49,6 +49,7 @@ class AssetGraph:
                     )
                 if other is None or other.step is None:
                     nodes[node.key] = node
+        problems += _sources_at_odds(nodes.values())
         if problems:
             raise DefinitionErrors(problems)
         named = [dep.asset for node in nodes.values() for dep in node.deps]
@@ -121,3 +122,21 @@ class AssetGraph:
     def in_order(self, keys: Iterable[str]) -> list[str]:
         """`keys`, each after everything it depends on."""
         return sorted(keys, key=self._rank.__getitem__)
+
+
+def _sources_at_odds(nodes: Iterable[AssetNode]) -> Iterator[DefinitionError]:
+    """One source may be declared in many places, but everywhere alike: else one place would decide for the others."""
+    first: dict[str, tuple[SourceSpec, AssetNode]] = {}
+    for node in nodes:
+        for on in node.on:
+            spec, other = first.setdefault(on.source.name, (on.source, node))
+            if spec == on.source:
+                continue
+            names = {*spec.params, *on.source.params}
+            differing = sorted(name for name in names if spec.params.get(name) != on.source.params.get(name))
+            yield DefinitionError(
+                f"source {on.source.name!r} is declared with other {', '.join(differing) or 'settings'} than at "
+                f"{other.file}:{other.line}; declare it alike, e.g. once in a variable",
+                file=node.file,
+                line=node.line,
+            )

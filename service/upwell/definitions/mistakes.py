@@ -16,7 +16,7 @@ from upwell.definitions.partitions.mapping import AnyPartitionMapping, TimeWindo
 from upwell.definitions.partitions.named import StaticPartitionsDefinition
 from upwell.definitions.partitions.time_windows import TimeWindowPartitionsDefinition
 from upwell.definitions.partitions.union import AnyPartitionsDefinition
-from upwell.definitions.reactions import On, SourceSpec
+from upwell.definitions.reactions import On
 from upwell.definitions.signature import Place
 from upwell.definitions.specs import AssetDep, AssetSpec
 
@@ -24,13 +24,12 @@ Mistakes: TypeAlias = Iterator[DagsterInvalidDefinitionError]
 
 
 def mistakes_in(definitions: Declarations) -> Mistakes:
-    """Every mistake, except for circles and jobs that select what is not there (the graph shows those)."""
+    """Every mistake, except for what the graph shows: circles, sources at odds, jobs that select what is not there."""
     several = definitions.assets_definitions
     yield from _assets_declared_twice(several)
     yield from _checks_declared_twice(several)
     yield from _jobs_declared_twice(definitions)
     yield from _steps_in_a_circle(several)
-    yield from _sources_at_odds(several)
     for one in several:
         yield from _missing_resources(one, definitions.resources)
         yield from _wrong_listeners(one)
@@ -97,25 +96,6 @@ def _steps_in_a_circle(several: Iterable[AssetsDefinition]) -> Mistakes:
             yield around[0].place.error(
                 f"these functions wait for each other: {names}. "
                 "Set can_subset=True on the one that makes several assets, or divide it"
-            )
-
-
-def _sources_at_odds(several: Iterable[AssetsDefinition]) -> Mistakes:
-    """One source may be declared in many places, but everywhere alike."""
-    first: dict[str, tuple[SourceSpec, Place]] = {}
-    for one in several:
-        for on in one.on:
-            spec, place = first.setdefault(on.source.name, (on.source, one.place))
-            if spec == on.source:
-                continue
-            differing = sorted(
-                name
-                for name in {*spec.params, *on.source.params}
-                if spec.params.get(name) != on.source.params.get(name)
-            )
-            yield one.place.error(
-                f"source {on.source.name!r} is declared with other {', '.join(differing) or 'settings'} than at "
-                f"{place.file}:{place.line}; declare it alike, e.g. once in a variable"
             )
 
 

@@ -85,3 +85,14 @@ def test_new_code_replaces_the_old_of_its_location() -> None:
     project.replace(snapshot(asset("raw")))
     project.replace(snapshot(asset("renamed")))
     assert set(project.graph.assets) == {"renamed"}
+
+
+def test_one_location_cannot_redeclare_the_webhook_of_another() -> None:
+    def location(name: str, *, insecure: bool) -> Snapshot:
+        source = SourceSpec(kind="webhook", name="webhook:orders", params={"insecure": insecure})
+        node = AssetNode(key=name, step=name, on=(On(source=source),), file=f"{name}.py", line=7)
+        return Snapshot(location=name, assets=(node,))
+
+    assert AssetGraph([location("a", insecure=False), location("b", insecure=False)]).sources
+    with pytest.raises(DefinitionErrors, match=r"b\.py:7: .* declared with other insecure than at a\.py:7"):
+        AssetGraph([location("a", insecure=False), location("b", insecure=True)])
