@@ -1,8 +1,161 @@
 from __future__ import annotations
 
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
 import pytest
 
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     return "asyncio", {"use_uvloop": True}
+
+
+class ServiceProcess:
+    """`upwell serve` as a user runs it: a process with a home, a definition file, JSON lines on stdout."""
+
+    def __init__(self, folder: Path, definitions: str, **settings: str) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.file = folder / "definitions.py"
+        self.file.write_text(textwrap.dedent(definitions))
+        self.settings = settings
+        self.lines: list[dict[str, Any]] = []
+        self._incoming: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self.url = ""
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self, *, ready: bool = True) -> ServiceProcess:
+        env = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("UPWELL_")},
+            "UPWELL_HOME": str(self.home),
+            "UPWELL_PORT": "0",
+            "UPWELL_LOG__FORMAT": "json",
+            **self.settings,
+        }
+        self.process = subprocess.Popen(
+            [Path(sys.executable).with_name("upwell"), "serve", "-f", self.file.name],
+            cwd=self.folder,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=(self.folder / "stderr.txt").open("a"),
+            text=True,
+            start_new_session=True,
+        )
+        threading.Thread(target=self._read, args=(self.process, self._incoming), daemon=True).start()
+        if ready:
+            self.url = self.wait_for("service.ready")["url"]
+        return self
+
+    @staticmethod
+    def _read(process: subprocess.Popen[str], incoming: queue.Queue[dict[str, Any] | None]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            try:
+                incoming.put(json.loads(line))
+            except json.JSONDecodeError:
+                incoming.put({"event": "not json", "line": line})
+        incoming.put(None)
+
+    def wait_for(self, event: str, timeout: float = 20.0, **fields: Any) -> dict[str, Any]:
+        """The next log line of that name with those fields (lines are read once, in order)."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                line = self._incoming.get(timeout=max(0.01, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"no {event} {fields} within {timeout} s; {self.tail()}") from None
+            if line is None:
+                raise AssertionError(f"the service ended before {event} {fields}; {self.tail()}")
+            self.lines.append(line)
+            if line["event"] == event and all(line.get(key) == value for key, value in fields.items()):
+                return line
+
+    def tail(self) -> str:
+        stderr = (self.folder / "stderr.txt").read_text()[-2000:]
+        return "last lines:\n" + "\n".join(map(str, self.lines[-25:])) + "\n" + stderr
+
+    def drain_lines(self) -> list[dict[str, Any]]:
+        """Every line there is so far (to the end of the output when the process has ended)."""
+        assert self.process is not None
+        while True:
+            try:
+                line = self._incoming.get(timeout=5 if self.process.poll() is not None else 0.01)
+            except queue.Empty:
+                return self.lines
+            if line is None:
+                return self.lines
+            self.lines.append(line)
+
+    def post(self, webhook: str, data: Any, **headers: str) -> httpx.Response:
+        return httpx.post(f"{self.url}/webhooks/{webhook}", json=data, headers=headers, timeout=10)
+
+    def get(self, path: str) -> Any:
+        answer = httpx.get(f"{self.url}{path}", timeout=10)
+        assert answer.status_code == 200, (path, answer.status_code, answer.text)
+        return answer.json()
+
+    def tree(self) -> list[psutil.Process]:
+        """The service and every process it started."""
+        assert self.process is not None
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    def terminate(self, timeout: float = 20.0) -> int:
+        """SIGTERM, and the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout)
+
+    def restart(self) -> ServiceProcess:
+        self._incoming = queue.Queue()
+        return self.start()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., ServiceProcess]]:
+    """Start a service on a definition file (its text); every one is gone after the test."""
+    started: list[ServiceProcess] = []
+
+    def start(definitions: str, *, ready: bool = True, **settings: str) -> ServiceProcess:
+        folder = tmp_path / f"service{len(started)}"
+        folder.mkdir()
+        service = ServiceProcess(folder, definitions, **settings)
+        started.append(service)
+        return service.start(ready=ready)
+
+    yield start
+    for service in started:
+        if service.process is not None and service.process.poll() is None:
+            service.kill()
+
+
+def until(claim: Callable[[], Any], timeout: float = 20.0) -> Any:
+    """The first true answer of `claim`, asked again and again; for state that nothing announces."""
+    deadline = time.monotonic() + timeout
+    while not (answer := claim()):
+        assert time.monotonic() < deadline, f"still not so after {timeout} s"
+        time.sleep(0.02)
+    return answer
+
+
+@pytest.fixture(name="until")
+def until_fixture() -> Callable[..., Any]:
+    return until

@@ -1,0 +1,165 @@
+"""The composition root: every station around one journal, in one task group.
+
+Starting goes against the way of an event, so that whoever hands something on is never ahead of who takes it; stopping
+goes along it: nothing new is taken, running steps get their grace, then the journal is flushed and closed.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import anyio
+import anyio.abc
+
+from upwell import logs
+from upwell.alerts.event_log import EventLog
+from upwell.clock import Clock, SystemClock
+from upwell.definitions.project import Project
+from upwell.events import ServiceStarted, ServiceStopping
+from upwell.execution.executors.workers import WorkerExecutor
+from upwell.execution.limits import Limits
+from upwell.execution.locations import Locations
+from upwell.execution.supervisor import Supervisor
+from upwell.freshness.watcher import FreshnessWatcher
+from upwell.journal.database import StoredJournal, open_journal
+from upwell.journal.retention import Pruner
+from upwell.reactor.reactor import Reactor
+from upwell.runtime.messages import LocationSpec
+from upwell.settings import Settings
+from upwell.sources.host import SourceHost
+from upwell.web.app import WebApp, WebParts, build_app
+from upwell.web.auth import ApiToken, check_bind
+from upwell.web.server import serve
+
+log = logs.get_logger()
+
+
+async def run_service(settings: Settings, specs: Sequence[LocationSpec], *, reload: bool) -> int:
+    """Run until SIGTERM or SIGINT; a second one stops at once. SIGHUP loads the code anew.
+
+    Returns:
+        The exit code of the process: 0 after a graceful stop, 1 when it was cut short.
+
+    Raises:
+        JournalError: the database is in use or cannot be reached.
+        SettingsError: the API would be open to the network.
+    """
+    check_bind(settings.host, _tokens(settings))
+    clock = SystemClock()
+    async with open_journal(settings.database_url, clock=clock) as journal:
+        return await Service(settings, specs, journal, clock, reload=reload).run()
+
+
+class Service:
+    """The stations of one service and the order in which they start and stop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        specs: Sequence[LocationSpec],
+        journal: StoredJournal,
+        clock: Clock,
+        *,
+        reload: bool,
+    ) -> None:
+        queries, project = journal.queries, Project()
+        self._settings = settings
+        self._journal = journal
+        self._project = project
+        self._executor = WorkerExecutor()
+        self._event_log = EventLog(journal, queries)
+        self._web: WebApp = build_app(
+            WebParts(
+                journal=journal,
+                queries=queries,
+                project=project,
+                clock=clock,
+                api_tokens=_tokens(settings),
+                locations=[spec.name for spec in specs],
+                max_body=settings.webhook.max_body,
+            )
+        )
+        self._locations = Locations(
+            specs,
+            project=project,
+            journal=journal,
+            executor=self._executor,
+            clock=clock,
+            home=settings.home,
+            workers=settings.workers,
+            preload=settings.preload,
+            memory_limit=settings.worker_memory_limit,
+            watch=reload,
+        )
+        limits = Limits(max_runs=settings.max_runs, max_steps=settings.max_steps, pools=settings.pools)
+        self._supervisor = Supervisor(journal, queries, project, self._executor, clock, limits)
+        self._freshness = FreshnessWatcher(journal, queries, project, clock)
+        self._reactor = Reactor(journal, queries, project, clock)
+        self._sources = SourceHost(journal, queries, project, clock)
+        self._pruner = Pruner(journal, clock, settings.retention) if settings.retention else None
+        self._stop = anyio.Event()
+        self._cut_short = False
+
+    async def run(self) -> int:
+        """Start every station, serve until told to stop, and stop."""
+        async with anyio.create_task_group() as stations:
+            await stations.start(self._obey_signals, stations.cancel_scope)
+            await stations.start(self._event_log.run)
+            async with anyio.create_task_group() as intake:
+                intake.start_soon(self._start, stations, intake)
+                await self._stop.wait()
+                self._web.drain()
+                intake.cancel_scope.cancel()
+            await self._supervisor.drain(self._settings.shutdown_grace)
+            await self._journal.flush()
+            stations.cancel_scope.cancel()
+        return 1 if self._cut_short else 0
+
+    async def _start(self, stations: anyio.abc.TaskGroup, intake: anyio.abc.TaskGroup) -> None:
+        started = anyio.current_time()
+        self._journal.post(ServiceStarted(version=version("upwell")))
+        port = await intake.start(serve, self._web, self._settings.host, self._settings.port)
+        stations.start_soon(self._web.run)
+        if self._pruner is not None:
+            stations.start_soon(self._pruner.run)
+        await stations.start(self._locations.run)
+        # These wait by themselves until code is loaded: without a graph there is nothing to decide.
+        await stations.start(self._project_loaded)
+        await stations.start(self._supervisor.run)
+        await stations.start(self._freshness.run)
+        await stations.start(self._reactor.run)
+        await intake.start(self._sources.run)
+        log.info(
+            "service.ready",
+            url=f"http://{self._settings.host}:{port}",
+            assets=len(self._project.graph.assets),
+            seconds=round(anyio.current_time() - started, 3),
+        )
+
+    async def _project_loaded(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        loaded = anyio.Event()
+        self._project.watch(lambda _: loaded.set())
+        if not self._project.loaded:
+            await loaded.wait()
+        task_status.started()
+
+    async def _obey_signals(
+        self, everything: anyio.CancelScope, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            task_status.started()
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    self._locations.reload()
+                elif not self._stop.is_set():
+                    self._journal.post(ServiceStopping(reason=signal.Signals(number).name))
+                    self._stop.set()
+                else:
+                    self._cut_short = True
+                    everything.cancel()
+
+
+def _tokens(settings: Settings) -> list[ApiToken]:
+    return [ApiToken.of(token.token.get_secret_value(), token.role) for token in settings.api_tokens]
