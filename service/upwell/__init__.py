@@ -7,6 +7,7 @@ from upwell.definitions.checks import AssetCheckEvaluation, AssetCheckResult, As
 from upwell.definitions.conditions.model import AutomationCondition
 from upwell.definitions.definitions import Definitions
 from upwell.definitions.errors import (
+    DagsterAssetCheckFailedError,
     DagsterError,
     DagsterInvalidAssetSelectionError,
     DagsterInvalidConfigError,
@@ -80,6 +81,9 @@ from upwell.definitions.results import (
 from upwell.definitions.retry_policy import Backoff, Jitter, RetryPolicy
 from upwell.definitions.selection import AssetSelection
 from upwell.definitions.specs import AssetDep, AssetIn, AssetOut, AssetSpec, apply_freshness_policy
+from upwell.instance import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+from upwell.oneshot import materialize
+from upwell.run_result import ExecuteInProcessResult
 from upwell.runtime.contexts import AssetCheckExecutionContext, AssetExecutionContext
 from upwell.runtime.io.contexts import InputContext, OutputContext
 from upwell.runtime.io.filesystem import FilesystemIOManager
@@ -111,8 +115,10 @@ __all__ = [
     "Config",
     "ConfigurableIOManager",
     "ConfigurableResource",
+    "DagsterAssetCheckFailedError",
     "DagsterAssetMetadataValue",
     "DagsterError",
+    "DagsterInstance",
     "DagsterInvalidAssetSelectionError",
     "DagsterInvalidConfigError",
     "DagsterInvalidDefinitionError",
@@ -120,7 +126,9 @@ __all__ = [
     "DagsterInvalidMetadata",
     "DagsterInvalidSubsetError",
     "DagsterInvariantViolationError",
+    "DagsterRun",
     "DagsterRunMetadataValue",
+    "DagsterRunStatus",
     "DagsterStepOutputNotFoundError",
     "DagsterTypeCheckDidNotPass",
     "DagsterUnknownPartitionError",
@@ -128,6 +136,7 @@ __all__ = [
     "DataVersion",
     "Definitions",
     "EnvVar",
+    "ExecuteInProcessResult",
     "Failure",
     "FilesystemIOManager",
     "FloatMetadataValue",
@@ -157,6 +166,7 @@ __all__ = [
     "ResourceParam",
     "RetryPolicy",
     "RetryRequested",
+    "RunsFilter",
     "SpecificPartitionsPartitionMapping",
     "StaticPartitionMapping",
     "StaticPartitionsDefinition",
@@ -173,5 +183,6 @@ __all__ = [
     "asset",
     "asset_check",
     "define_asset_job",
+    "materialize",
     "multi_asset",
 ]

@@ -11,6 +11,7 @@ DagsterError (UpwellError)
 ├── DagsterInvalidConfigError (ValueError)
 ├── DagsterInvalidMetadata (ValueError)
 ├── DagsterTypeCheckDidNotPass (TypeError)                  a value is not of the type that its signature names
+├── DagsterAssetCheckFailedError (RunError)                 a blocking check did not pass
 ├── DagsterInvalidInvocationError                           something was called in a way that it cannot be
 └── DagsterInvariantViolationError                          user code broke a promise of its definition
     └── DagsterStepOutputNotFoundError                      it did not yield an output that is required
@@ -18,7 +19,7 @@ DagsterError (UpwellError)
 
 from __future__ import annotations
 
-from upwell.errors import DefinitionError, DefinitionErrors, PartitionError, SelectionError, UpwellError
+from upwell.errors import DefinitionError, DefinitionErrors, PartitionError, RunError, SelectionError, UpwellError
 
 
 class DagsterError(UpwellError):
@@ -67,3 +68,7 @@ class DagsterInvariantViolationError(DagsterError):
 
 class DagsterStepOutputNotFoundError(DagsterInvariantViolationError):
     """A computation ended without an output that is required."""
+
+
+class DagsterAssetCheckFailedError(RunError, DagsterError):
+    """A blocking check did not pass, and the caller asked to be told by an exception."""

@@ -29,8 +29,18 @@ class Blocking(Protocol):
     def __call__(self, function: Callable[..., T], /, *args: Any) -> Awaitable[T]: ...
 
 
-async def run_step(task: StepTask, code: Code, *, blocking: Blocking, log: logging.Logger) -> StepReport:
-    """Run the step to its end. Whatever goes wrong is in the report, beside what had happened before."""
+async def run_step(
+    task: StepTask,
+    code: Code,
+    *,
+    blocking: Blocking,
+    log: logging.Logger,
+    on_error: Callable[[BaseException], None] | None = None,
+) -> StepReport:
+    """Run the step to its end. Whatever goes wrong is in the report, beside what had happened before.
+
+    `on_error` is given the exception itself, for callers in the same process.
+    """
     started_at = time.perf_counter()
     attempt: _Attempt | None = None
     error: BaseException | None = None
@@ -39,6 +49,8 @@ async def run_step(task: StepTask, code: Code, *, blocking: Blocking, log: loggi
         await attempt.run(blocking)
     except (Exception, SystemExit) as raised:  # noqa: BLE001 - whatever user code raises ends its step and nothing else
         error = raised
+        if on_error is not None:
+            on_error(raised)
     return StepReport(
         results=attempt.outputs.results if attempt is not None else (),
         error=error_info(error) if error is not None else None,

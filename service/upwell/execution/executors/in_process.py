@@ -25,14 +25,24 @@ class InProcessExecutor:
     for nobody can stop it from within its own process.
     """
 
-    def __init__(self, definitions: Declarations, *, io_manager: IOManager, log: logging.Logger | None = None) -> None:
+    def __init__(
+        self,
+        definitions: Declarations,
+        *,
+        io_manager: IOManager,
+        log: logging.Logger | None = None,
+        on_error: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        self._on_error = on_error
         self._code = Code(definitions=definitions, default_io_manager=io_manager)
         self._log = log or logging.getLogger("upwell.step")
 
     async def run(self, task: StepTask) -> StepReport:
         started_at = anyio.current_time()
         with anyio.move_on_after(task.timeout):
-            return await run_step(task, self._code, blocking=_right_here, log=self._log)
+            return await run_step(
+                task, self._code, blocking=_right_here, log=self._log, on_error=self._on_error
+            )
         message = f"step {task.step_id!r} took longer than its timeout of {task.timeout:g} s"
         error = ErrorInfo(type="Timeout", message=message)
         return StepReport(error=error, duration=anyio.current_time() - started_at)

@@ -1,0 +1,359 @@
+"""`materialize()`: plan and run without the service, in this process, one step after the other.
+
+The course of the run is the same `RunState` that the service uses; here its instructions are carried out in a loop.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import heapq
+import itertools
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TypeAlias, assert_never
+
+import anyio
+import sniffio
+
+from upwell.clock import Clock, Deadlines, SystemClock
+from upwell.definitions.assets import AssetsDefinition
+from upwell.definitions.definitions import Definitions
+from upwell.definitions.describing import build_snapshot
+from upwell.definitions.errors import (
+    DagsterAssetCheckFailedError,
+    DagsterInvalidDefinitionError,
+    DagsterInvalidSubsetError,
+    DagsterUnknownPartitionError,
+)
+from upwell.definitions.graph import AssetGraph
+from upwell.definitions.resources import IOManager
+from upwell.definitions.selection import CoercibleToAssetSelection, select
+from upwell.definitions.snapshot import Snapshot
+from upwell.definitions.specs import AssetSpec
+from upwell.errors import RunError, SelectionError
+from upwell.events import (
+    Event,
+    Json,
+    PlannedStep,
+    RunFailed,
+    RunId,
+    RunStarted,
+    RunSucceeded,
+    StepStarted,
+    StepSucceeded,
+    new_run_id,
+)
+from upwell.execution import step_events
+from upwell.execution.executors.executor import Executor
+from upwell.execution.executors.in_process import InProcessExecutor
+from upwell.execution.run_state import (
+    BLOCKING_CHECK_FAILED,
+    AcceptStep,
+    FailStep,
+    Finish,
+    Instruction,
+    RetryAt,
+    RetryDue,
+    RunState,
+    SkipStep,
+    StartStep,
+    StepEnded,
+)
+from upwell.instance import DagsterInstance, DagsterRun, DagsterRunStatus
+from upwell.planning.planner import plan
+from upwell.run_result import ExecuteInProcessResult, KeptValues, RunRecord
+from upwell.runtime.messages import StepReport, StepTask
+
+OnEvent: TypeAlias = Callable[[Event], None]
+
+
+def materialize(
+    assets: Sequence[AssetsDefinition | AssetSpec],
+    selection: CoercibleToAssetSelection | None = None,
+    partition_key: str | None = None,
+    resources: Mapping[str, object] | None = None,
+    run_config: Json = None,
+    tags: Mapping[str, str] | None = None,
+    instance: DagsterInstance | None = None,
+    raise_on_error: bool = True,
+) -> ExecuteInProcessResult:
+    """Materialise assets now, in this process, and answer with everything that happened.
+
+    Args:
+        assets: definitions of assets and checks; what they read must be among them, or stored already.
+        selection: which of them; by default all that are computed here. A selected asset's checks run, too.
+        partition_key: the partition to make of those that are partitioned.
+        resources: by key; `io_manager` stores values, which are kept in memory by default.
+        run_config: `{"ops": {name: {"config": …}}}` for functions that take config.
+        tags: for `context.run_tags` and the instance's record of the run.
+        instance: remembers runs and materialisations; by default one that nobody sees.
+        raise_on_error: raise what the first failing function raised, instead of telling it by the result.
+
+    Raises:
+        DagsterInvalidDefinitionError: the definitions or the selection are wrong.
+        DagsterUnknownPartitionError: there is no such partition.
+        DagsterAssetCheckFailedError: a blocking check did not pass (with `raise_on_error`).
+    """
+    instance = instance or DagsterInstance.ephemeral()
+    kept = KeptValues()
+    given = dict(resources or {})
+    managers = {key: kept.watch(value) for key, value in given.items() if isinstance(value, IOManager)}
+    definitions = Definitions(assets=assets, resources={**given, **managers})
+    snapshot = build_snapshot(definitions, "materialize")
+    _check_inputs(definitions)
+    graph = AssetGraph([_without_partitions(snapshot)])
+    chosen = _selected(graph, selection)
+    _check_partition(snapshot, chosen, partition_key)
+    steps = plan(graph, dict.fromkeys(chosen, (None,)), now=SystemClock().now(), downstream=False)
+    _check_whole(steps, chosen)
+
+    run = DagsterRun(run_id=new_run_id(), tags=dict(tags or {}), run_config=run_config)
+    record = RunRecord(run.run_id)
+    errors: list[BaseException] = []
+    executor = InProcessExecutor(definitions, io_manager=kept.watch(instance.io_manager), on_error=errors.append)
+    one_shot = _OneShot(
+        graph,
+        [replace(step, partition=partition_key) for step in steps],
+        executor,
+        SystemClock(),
+        record.add,
+        run_id=run.run_id,
+        config=run_config,
+        tags=run.tags,
+        stop_at_failure=raise_on_error,
+    )
+    finish = _run_here(one_shot)
+    status = DagsterRunStatus.SUCCESS if finish.status == "SUCCESS" else DagsterRunStatus.FAILURE
+    run = replace(run, status=status)
+    result = ExecuteInProcessResult(
+        run=run, steps=steps, computations=definitions.computations, record=record, kept=kept
+    )
+    instance.remember(run, result)
+    if raise_on_error and status is DagsterRunStatus.FAILURE:
+        raise _raised(record, errors, finish)
+    return result
+
+
+async def run_once(
+    graph: AssetGraph,
+    steps: Sequence[PlannedStep],
+    executor: Executor,
+    on_event: OnEvent,
+    *,
+    run_id: RunId | None = None,
+    config: Json = None,
+    tags: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
+) -> Finish:
+    """Run a plan step by step, telling each event as it happens; for callers who show progress.
+
+    Failures are told, not raised; the answer says whether all went well, or what failed first.
+    """
+    one_shot = _OneShot(
+        graph,
+        steps,
+        executor,
+        clock or SystemClock(),
+        on_event,
+        run_id=run_id or new_run_id(),
+        config=config,
+        tags=tags or {},
+        stop_at_failure=False,
+    )
+    return await one_shot.run()
+
+
+class _OneShot:
+    """One run, in the order of its plan as far as dependencies allow."""
+
+    def __init__(
+        self,
+        graph: AssetGraph,
+        steps: Sequence[PlannedStep],
+        executor: Executor,
+        clock: Clock,
+        tell: OnEvent,
+        *,
+        run_id: RunId,
+        config: Json,
+        tags: Mapping[str, str],
+        stop_at_failure: bool,
+    ) -> None:
+        self._graph = graph
+        self._executor = executor
+        self._clock = clock
+        self._tell = tell
+        self._run_id = run_id
+        self._config = config
+        self._tags = tags
+        self._stop_at_failure = stop_at_failure
+        self._state = RunState(steps, lambda key: graph.steps[key].retry)
+        self._place = {step.id: index for index, step in enumerate(steps)}
+        self._ready: list[tuple[int, int, StartStep]] = []
+        self._serial = itertools.count()
+        self._retries: Deadlines[str] = Deadlines()
+        self._finish: Finish | None = None
+
+    async def run(self) -> Finish:
+        """Run to the end, or to the first failure."""
+        began = self._clock.monotonic()
+        self._tell(RunStarted(run_id=self._run_id))
+        self._take(self._state.begin())
+        while self._finish is None:
+            await self._next()
+        duration = self._clock.monotonic() - began
+        if self._finish.status == "SUCCESS":
+            self._tell(RunSucceeded(run_id=self._run_id, duration=duration))
+        else:
+            self._tell(RunFailed(run_id=self._run_id, reason=self._finish.reason, duration=duration))
+        return self._finish
+
+    async def _next(self) -> None:
+        if not self._ready:
+            await self._clock.sleep_until(self._retries.next())
+        for _, step_id in self._retries.pop_due(self._clock.now()):
+            self._take(self._state.handle(RetryDue(step_id=step_id)))
+        if self._ready:
+            await self._attempt(heapq.heappop(self._ready)[2])
+
+    async def _attempt(self, start: StartStep) -> None:
+        step = self._state.step(start.step_id)
+        self._tell(StepStarted(run_id=self._run_id, step_id=step.id, attempt=start.attempt))
+        report = await self._executor.run(self._task(step, start.attempt))
+        ended = StepEnded(step_id=step.id, report=report, at=self._clock.now(), chance=random.random())
+        for result in report.results:
+            self._tell(result)
+        self._take(self._state.handle(ended), report)
+
+    def _task(self, step: PlannedStep, attempt: int) -> StepTask:
+        return StepTask(
+            run_id=self._run_id,
+            step_id=step.id,
+            step=step.step,
+            location=self._graph.location_of_step[step.step],
+            attempt=attempt,
+            now=self._clock.now(),
+            assets=step.assets,
+            checks=step.checks,
+            partition=step.partition,
+            timeout=self._graph.steps[step.step].timeout,
+            config=self._config,
+            tags=self._tags,
+        )
+
+    def _take(self, instructions: Iterable[Instruction], report: StepReport | None = None) -> None:
+        for instruction in instructions:
+            for event in self._recorded(instruction, report or StepReport()):
+                self._tell(event)
+            match instruction:
+                case StartStep(step_id=step_id):
+                    heapq.heappush(self._ready, (self._place[step_id], next(self._serial), instruction))
+                case RetryAt(step_id=step_id, instant=instant):
+                    self._retries.set(step_id, instant)
+                case FailStep(step_id=step_id, error=error) if self._stop_at_failure:
+                    self._finish = Finish(status="FAILURE", reason=f"{step_id} failed: {error.type}: {error.message}")
+                case Finish():
+                    self._finish = instruction
+                case AcceptStep() | SkipStep() | FailStep():
+                    pass
+                case _:
+                    assert_never(instruction)
+
+    def _recorded(self, instruction: Instruction, report: StepReport) -> Iterator[Event]:
+        match instruction:
+            case AcceptStep(step_id=step_id, attempt=attempt):
+                yield StepSucceeded(run_id=self._run_id, step_id=step_id, attempt=attempt, duration=report.duration)
+            case RetryAt():
+                yield from step_events.retried(self._run_id, instruction, report.duration)
+            case FailStep(step_id=step_id):
+                yield from step_events.failed(self._run_id, instruction, self._state.step(step_id), report)
+            case SkipStep(step_id=step_id):
+                yield from step_events.skipped(self._run_id, instruction, self._state.step(step_id))
+            case StartStep() | Finish():
+                pass
+            case _:
+                assert_never(instruction)
+
+
+def _run_here(one_shot: _OneShot) -> Finish:
+    """Run to the end on a loop of its own; inside of a running loop (a notebook, a test) that takes a thread."""
+    try:
+        sniffio.current_async_library()
+    except sniffio.AsyncLibraryNotFoundError:
+        return anyio.run(one_shot.run)
+    context = contextvars.copy_context()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="materialize") as thread:
+        return thread.submit(context.run, _run_on_own_loop, one_shot).result()
+
+
+def _run_on_own_loop(one_shot: _OneShot) -> Finish:
+    sniffio.current_async_library_cvar.set(None)  # the caller's loop is not this thread's
+    return anyio.run(one_shot.run)
+
+
+def _check_inputs(definitions: Definitions) -> None:
+    """In one process, a value can only be loaded of an asset that is among the definitions."""
+    for compute in definitions.computations.values():
+        for given in compute.inputs:
+            if given.key not in definitions.specs:
+                raise DagsterInvalidDefinitionError(
+                    f"argument {given.name!r} of {compute.name!r} reads asset {given.key.to_user_string()!r}, which is "
+                    "not among the assets given: add its definition, or an AssetSpec of it with a stored value",
+                    file=compute.file,
+                    line=compute.line,
+                )
+
+
+def _without_partitions(snapshot: Snapshot) -> Snapshot:
+    """The order of one run is that of its assets, whichever partitions they read of each other (as in Dagster)."""
+    nodes = tuple(node if node.partitions is None else replace(node, partitions=None) for node in snapshot.assets)
+    return replace(snapshot, assets=nodes)
+
+
+def _selected(graph: AssetGraph, selection: CoercibleToAssetSelection | None) -> list[str]:
+    if selection is None:
+        return [key for key, node in graph.assets.items() if node.step is not None]
+    try:
+        chosen = graph.in_order(select(graph, selection))
+    except SelectionError as wrong:
+        raise DagsterInvalidDefinitionError(str(wrong)) from None
+    for key in chosen:
+        if graph.assets[key].step is None:
+            raise DagsterInvalidDefinitionError(
+                f"{key!r} is external: nothing here makes it. Leave it out of selection="
+            )
+    return chosen
+
+
+def _check_partition(snapshot: Snapshot, chosen: Iterable[str], partition_key: str | None) -> None:
+    if partition_key is None:
+        return
+    wanted, now = set(chosen), SystemClock().now()
+    for node in snapshot.assets:
+        if (
+            node.key in wanted
+            and node.partitions is not None
+            and not node.partitions.has_partition_key(partition_key, now)
+        ):
+            raise DagsterUnknownPartitionError(f"{node.key!r} has no partition {partition_key!r}")
+
+
+def _check_whole(steps: Iterable[PlannedStep], chosen: Iterable[str]) -> None:
+    wanted = set(chosen)
+    for step in steps:
+        rest = [asset for asset in step.assets if asset not in wanted]
+        if rest:
+            raise DagsterInvalidSubsetError(
+                f"{step.step!r} makes all of its assets or none; select {', '.join(rest)} as well, "
+                "or give it can_subset=True"
+            )
+
+
+def _raised(record: RunRecord, errors: Sequence[BaseException], finish: Finish) -> BaseException:
+    """What the caller is to get: the user's own exception, untouched."""
+    failed = record.failure
+    if failed is not None and failed.error.type == BLOCKING_CHECK_FAILED:
+        return DagsterAssetCheckFailedError(failed.error.message)
+    return errors[-1] if errors else RunError(finish.reason)
