@@ -86,11 +86,17 @@ class Watcher:
 
     async def _follow(self, target: str) -> None:
         stop = threading.Event()
+        failure: Exception | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_set_when_cancelled, stop)
-            # A limiter of its own, because a watching thread never comes back: it may not use up the shared ones.
-            await anyio.to_thread.run_sync(self._watch, target, stop, limiter=anyio.CapacityLimiter(1))
+            try:
+                # A limiter of its own, because a watching thread never comes back: it may not use up the shared ones.
+                await anyio.to_thread.run_sync(self._watch, target, stop, limiter=anyio.CapacityLimiter(1))
+            except (OSError, WatchfilesRustInternalError) as error:
+                failure = error  # raised outside of the task group, which would wrap it
             tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
     def _watch(self, target: str, stop: threading.Event) -> None:
         root = self._pattern.root

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+import pytest
+import structlog
+
+from upwell.clock import Clock, FakeClock
+from upwell.definitions.project import Project
+from upwell.definitions.reactions import On, SourceSpec
+from upwell.definitions.snapshot import AssetNode, Snapshot
+from upwell.events import MessageReceived
+from upwell.sources.host import SourceHost
+from upwell.testing import MemoryJournal
+
+pytestmark = pytest.mark.anyio
+
+NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
+
+
+class Outside:
+    """A queue somewhere, which a `QueueSource` reads; one for every test."""
+
+    def __init__(self) -> None:
+        self.messages: list[int] = []
+        self.came = anyio.Event()
+        self.started: list[tuple[str, dict[str, Any]]] = []
+        self.ended: list[str] = []
+        self.fails_at: int | None = None
+
+    def send(self, *numbers: int) -> None:
+        self.messages += numbers
+        came, self.came = self.came, anyio.Event()
+        came.set()
+
+    def source(self, name: str, **params: Any) -> QueueSource:
+        self.started.append((name, params))
+        return QueueSource(name, self)
+
+
+class QueueSource:
+    def __init__(self, name: str, outside: Outside) -> None:
+        self.name = name
+        self.outside = outside
+
+    async def events(self, cursor: Mapping[str, Any], clock: Clock) -> AsyncIterator[Sequence[MessageReceived]]:
+        at = cursor.get("at", 0)
+        try:
+            while True:
+                for number in self.outside.messages[at:]:
+                    at += 1
+                    if number == self.outside.fails_at:
+                        raise ConnectionError("the broker hung up")
+                    yield [MessageReceived(source=self.name, data=number, cursor={"at": at})]
+                await self.outside.came.wait()
+        finally:
+            self.outside.ended.append(self.name)
+
+
+def snapshot(*specs: SourceSpec) -> Snapshot:
+    nodes = tuple(AssetNode(key=f"a{at}", step=f"a{at}", on=(On(source=spec),)) for at, spec in enumerate(specs))
+    return Snapshot(location="here", assets=nodes)
+
+
+def queue(name: str = "queue:a", **params: Any) -> SourceSpec:
+    return SourceSpec(kind="queue", name=name, params=params)
+
+
+class Bench:
+    """A host over a journal in memory, a clock that stands still, and the outside."""
+
+    def __init__(self, *specs: SourceSpec) -> None:
+        self.clock = FakeClock(NOON)
+        self.journal = MemoryJournal(self.clock)
+        self.project = Project()
+        self.project.replace(snapshot(*specs))
+        self.outside = Outside()
+
+    @asynccontextmanager
+    async def hosting(self, **factories: Any) -> AsyncIterator[None]:
+        known = {"queue": self.outside.source, **factories}
+        host = SourceHost(self.journal, self.journal, self.project, self.clock, known)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(host.run)
+            await self.clock.advance(0)
+            yield
+            await self.clock.advance(0)
+            tasks.cancel_scope.cancel()
+
+    @property
+    def heard(self) -> list[Any]:
+        return [record.event.data for record in self.journal.all_of("message.received")]  # type: ignore[union-attr]
+
+
+async def test_what_a_source_tells_is_committed() -> None:
+    bench = Bench(queue())
+    async with bench.hosting():
+        bench.outside.send(1, 2)
+    assert bench.heard == [1, 2]
+
+
+async def test_a_restart_goes_on_from_the_cursor() -> None:
+    bench = Bench(queue())
+    async with bench.hosting():
+        bench.outside.send(1, 2)
+    bench.outside.send(3)
+    async with bench.hosting():
+        pass
+    assert bench.heard == [1, 2, 3]
+
+
+async def test_webhooks_are_not_run_here() -> None:
+    bench = Bench(SourceSpec(kind="webhook", name="webhook:a"))
+    with structlog.testing.capture_logs() as logs:
+        async with bench.hosting():
+            pass
+    assert logs == []
+
+
+async def test_the_next_batch_is_asked_for_only_when_the_last_one_is_on_disk() -> None:
+    bench = Bench(queue())
+    bench.journal.refuses = True
+    async with bench.hosting():
+        bench.outside.send(1, 2)
+        await bench.clock.advance(3600)
+        assert bench.heard == []
+        bench.journal.refuses = False
+        await bench.clock.advance(10)
+        assert bench.heard == [1, 2]
+
+
+async def test_a_source_that_fails_is_logged_by_name_and_starts_again_from_its_last_commit() -> None:
+    bench = Bench(queue())
+    bench.outside.fails_at = 2
+    with structlog.testing.capture_logs() as logs:
+        async with bench.hosting():
+            bench.outside.send(1, 2, 3)
+            await bench.clock.advance(0)
+            bench.outside.fails_at = None
+            await bench.clock.advance(1)
+    assert bench.heard == [1, 2, 3]
+    [failure] = [line for line in logs if line["event"] == "source.failed"]
+    assert (failure["source"], failure["error"], failure["log_level"]) == ("queue:a", "the broker hung up", "error")
+
+
+async def test_the_pauses_before_a_failing_source_grow_up_to_a_minute() -> None:
+    bench = Bench(queue())
+    bench.outside.fails_at = 1
+    bench.outside.send(1)
+    async with bench.hosting():
+        await bench.clock.advance(3600)
+    assert 60 <= len(bench.outside.started) <= 70
+
+
+async def test_a_failing_source_hurts_no_other() -> None:
+    bench = Bench(SourceSpec(kind="absent", name="absent:x"), queue())
+    with structlog.testing.capture_logs() as logs:
+        async with bench.hosting():
+            bench.outside.send(1)
+            await bench.clock.advance(5)
+    assert bench.heard == [1]
+    assert "no source of kind 'absent' is installed; there are" in next(
+        line["error"] for line in logs if line["source"] == "absent:x"
+    )
+
+
+async def test_a_source_may_not_speak_for_another() -> None:
+    bench = Bench(queue())
+
+    def liar(name: str) -> QueueSource:
+        source = QueueSource(name, bench.outside)
+        source.name = "queue:other"
+        return source
+
+    with structlog.testing.capture_logs() as logs:
+        async with bench.hosting(queue=liar):
+            bench.outside.send(1)
+    assert bench.heard == []
+    assert "events carry their own source's name" in logs[0]["error"]
+
+
+async def test_a_change_of_the_graph_touches_only_the_sources_that_changed() -> None:
+    kept, gone, old = queue("queue:kept"), queue("queue:gone"), queue("queue:changed", speed=1)
+    bench = Bench(kept, gone, old)
+    async with bench.hosting():
+        bench.project.replace(snapshot(kept, queue("queue:changed", speed=2), queue("queue:new")))
+        await bench.clock.advance(0)
+        assert sorted(bench.outside.ended) == ["queue:changed", "queue:gone"]
+        assert sorted(bench.outside.started[3:]) == [("queue:changed", {"speed": 2}), ("queue:new", {})]
+
+
+async def test_a_removed_source_keeps_its_cursor_for_when_it_comes_back() -> None:
+    bench = Bench(queue())
+    async with bench.hosting():
+        bench.outside.send(1)
+        await bench.clock.advance(0)
+        bench.project.replace(snapshot())
+        await bench.clock.advance(0)
+        bench.outside.send(2)
+        await bench.clock.advance(0)
+        assert bench.heard == [1]
+        bench.project.replace(snapshot(queue()))
+        await bench.clock.advance(0)
+    assert bench.heard == [1, 2]
+
+
+async def test_a_source_is_closed_when_the_host_stops() -> None:
+    bench = Bench(queue())
+    async with bench.hosting():
+        pass
+    assert bench.outside.ended == ["queue:a"]
+
+
+async def test_the_ready_made_sources_are_found_by_their_entry_points() -> None:
+    bench = Bench(SourceSpec(kind="every", name="every:10s", params={"interval": "10s"}))
+    async with bench.hosting():
+        await bench.clock.advance(25)
+    assert len(bench.journal.all_of("timer.fired")) == 2
