@@ -5,7 +5,6 @@ from upwell.definitions.assets import AssetChecksDefinition, AssetsDefinition
 from upwell.definitions.check_decorator import asset_check
 from upwell.definitions.checks import AssetCheckEvaluation, AssetCheckResult, AssetCheckSeverity, AssetCheckSpec
 from upwell.definitions.conditions.model import AutomationCondition
-from upwell.definitions.definitions import Definitions
 from upwell.definitions.errors import (
     DagsterAssetCheckFailedError,
     DagsterError,
@@ -81,6 +80,7 @@ from upwell.definitions.results import (
 from upwell.definitions.retry_policy import Backoff, Jitter, RetryPolicy
 from upwell.definitions.selection import AssetSelection
 from upwell.definitions.specs import AssetDep, AssetIn, AssetOut, AssetSpec, apply_freshness_policy
+from upwell.in_process_jobs import Definitions, JobDefinition
 from upwell.instance import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 from upwell.oneshot import materialize
 from upwell.run_result import ExecuteInProcessResult
@@ -148,6 +148,7 @@ __all__ = [
     "InputContext",
     "IntMetadataValue",
     "Jitter",
+    "JobDefinition",
     "JsonMetadataValue",
     "LastPartitionMapping",
     "MarkdownMetadataValue",

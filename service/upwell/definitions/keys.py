@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 
-@dataclass(frozen=True, init=False, repr=False)
+@dataclass(frozen=True, init=False, repr=False, order=True)
 class AssetKey:
     """The name of an asset: one or more components, written `a/b` for people.
 
@@ -65,7 +65,7 @@ CoercibleToAssetKeyPrefix: TypeAlias = str | Sequence[str]
 CoercibleToAssetKey: TypeAlias = AssetKey | str | Sequence[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class AssetCheckKey:
     """The name of a check: its asset, and a name among that asset's checks."""
 

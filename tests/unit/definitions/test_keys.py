@@ -18,6 +18,10 @@ def test_keys_are_equal_and_hashed_by_their_components() -> None:
     assert str(AssetKey(["a", "b"])) == "AssetKey(['a', 'b'])"
 
 
+def test_keys_have_an_order() -> None:
+    assert sorted([AssetKey("b"), AssetKey(["a", "z"]), AssetKey("a")])[0] == AssetKey("a")
+
+
 def test_prefixes() -> None:
     key = AssetKey(["b", "c"])
     assert key.with_prefix("a") == AssetKey(["a", "b", "c"])

@@ -1,0 +1,66 @@
+"""Jobs that run here and now, in this process: `defs.resolve_job_def("daily").execute_in_process()`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from upwell.definitions.definitions import Definitions as DeclaredDefinitions
+from upwell.definitions.jobs import AssetJobDefinition
+from upwell.events import Json
+from upwell.instance import DagsterInstance
+from upwell.oneshot import materialize
+from upwell.run_result import ExecuteInProcessResult
+
+
+class JobDefinition:
+    """A job together with the definitions that it runs on."""
+
+    def __init__(self, job: AssetJobDefinition, definitions: Definitions) -> None:
+        self._job = job
+        self._definitions = definitions
+
+    @property
+    def name(self) -> str:
+        """The name of the job."""
+        return self._job.name
+
+    def execute_in_process(
+        self,
+        run_config: Json = None,
+        instance: DagsterInstance | None = None,
+        partition_key: str | None = None,
+        raise_on_error: bool = True,
+        tags: Mapping[str, str] | None = None,
+        resources: Mapping[str, object] | None = None,
+    ) -> ExecuteInProcessResult:
+        """Run the job to its end; arguments and errors as of `materialize`, over what the job itself says."""
+        return materialize(
+            [*self._definitions.assets, *self._definitions.asset_checks],
+            selection=self._job.selection,
+            partition_key=partition_key,
+            resources={**self._definitions.resources, **(resources or {})},
+            run_config=self._job.config if run_config is None else run_config,
+            tags={**self._job.tags, **(tags or {})},
+            instance=instance,
+            raise_on_error=raise_on_error,
+        )
+
+
+class Definitions(DeclaredDefinitions):
+    """Assets, checks, jobs, and the resources that they use, by key.
+
+    Whether they fit together is found out when the project is loaded, or by `Definitions.validate_loadable(defs)`.
+
+    Raises:
+        DagsterInvalidDefinitionError: something else than a definition is among them.
+    """
+
+    def resolve_job_def(self, name: str) -> JobDefinition:
+        """The job of this name, ready to run in this process.
+
+        Raises:
+            DagsterInvariantViolationError: there is none.
+        """
+        return JobDefinition(self.job(name), self)
+
+    get_job_def = resolve_job_def
