@@ -15,7 +15,7 @@ from typing import Protocol
 import anyio
 import anyio.abc
 import structlog
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Integer, bindparam, func, literal_column, or_, select
 from sqlalchemy.sql import ClauseElement
 
 from upwell.clock import Clock
@@ -129,7 +129,7 @@ async def _newest_before(store: Store, cutoff: datetime) -> int:
 
 def _prune_events(store: Store, last: int) -> Transaction[int]:
     statements, events = store.statements, tables.events
-    found = yield Fetch(statements.named("old events", _old_events), (last, _EVENTS_A_STEP))
+    found = yield Fetch(statements.named("old events", _old_events), (last,))
     if found:
         yield Run(statements.remove_by(tables.event_assets, "event_id"), found)
         yield Run(statements.remove_by(events, "id"), found)
@@ -138,7 +138,7 @@ def _prune_events(store: Store, last: int) -> Transaction[int]:
 
 def _prune_runs(store: Store, last: int) -> Transaction[int]:
     statements = store.statements
-    found = yield Fetch(statements.named("old runs", _old_runs), (last, _RUNS_A_STEP))
+    found = yield Fetch(statements.named("old runs", _old_runs), (last,))
     if found:
         for table in (tables.steps, tables.run_events, tables.plan_assets, tables.runs):
             yield Run(statements.remove_by(table, "run_id"), found)
@@ -147,11 +147,16 @@ def _prune_runs(store: Store, last: int) -> Transaction[int]:
 
 def _prune_deliveries(store: Store, expired: datetime) -> Transaction[int]:
     statements = store.statements
-    oldest = yield Fetch(statements.named("oldest deliveries", _oldest_deliveries), (_EVENTS_A_STEP,))
+    oldest = yield Fetch(statements.named("oldest deliveries", _oldest_deliveries))
     found = [(source, delivery_id) for source, delivery_id, at in oldest if at <= to_micros(expired)]
     if found:
         yield Run(statements.remove(tables.deliveries), found)
     return len(found)
+
+
+def _literal(number: int) -> ColumnElement[int]:
+    # SQLAlchemy would make parameters of these, and of the OFFSET that it adds for SQLite.
+    return literal_column(str(number), Integer)
 
 
 def _old_events() -> ClauseElement:
@@ -167,17 +172,18 @@ def _old_events() -> ClauseElement:
             )
         )
         .order_by(events.id)
-        .limit(bindparam("many"))
+        .limit(_literal(_EVENTS_A_STEP))
+        .offset(_literal(0))
     )
 
 
 def _old_runs() -> ClauseElement:
     runs = tables.runs.c
     query = select(runs.run_id).where(runs.requested_id <= bindparam("last"), tables.ENDED)
-    return query.order_by(runs.requested_id).limit(bindparam("many"))
+    return query.order_by(runs.requested_id).limit(_literal(_RUNS_A_STEP)).offset(_literal(0))
 
 
 def _oldest_deliveries() -> ClauseElement:
     known = tables.deliveries.c
     query = select(known.source, known.delivery_id, known.at)
-    return query.order_by(known.event_id).limit(bindparam("many"))
+    return query.order_by(known.event_id).limit(_literal(_EVENTS_A_STEP)).offset(_literal(0))

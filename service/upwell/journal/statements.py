@@ -107,7 +107,9 @@ def _run_statuses(size: int) -> ClauseElement:
 
 def _step_assets() -> Any:  # SQLAlchemy's type of a subselect with two criteria does not fit on a line
     plan = tables.plan_assets.c
-    return select(plan.asset).where(plan.run_id == bindparam("run"), plan.step_id == bindparam("step"))
+    planned = select(plan.asset).where(plan.run_id == bindparam("run"), plan.step_id == bindparam("step"))
+    # A plan of the same batch is in the table already: it must not tell of events that came before it.
+    return planned.where(plan.requested_id < bindparam("event"))
 
 
 def _start_step_assets() -> ClauseElement:

@@ -1,0 +1,234 @@
+"""The present state is a function of the journal: however events came in batches, the rows are those of a replay."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy.dialects.sqlite import aiosqlite, insert
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from upwell.events import (
+    KINDS,
+    AssetFailed,
+    AssetMaterialized,
+    AssetObserved,
+    AssetSkipped,
+    Canary,
+    CheckEvaluated,
+    DuplicateIgnored,
+    ErrorInfo,
+    Event,
+    EventDecided,
+    FileChanged,
+    FreshnessChanged,
+    LocationFailed,
+    LocationLoaded,
+    MessageReceived,
+    PlannedStep,
+    ReloadRequested,
+    RunCanceled,
+    RunCancelRequested,
+    RunFailed,
+    RunId,
+    RunRequested,
+    RunStarted,
+    RunSubmitted,
+    RunSucceeded,
+    ServiceStarted,
+    ServiceStopping,
+    StepFailed,
+    StepSkipped,
+    StepStarted,
+    StepSucceeded,
+    TimerFired,
+    WebhookAccepted,
+    decode,
+)
+from upwell.journal import tables
+from upwell.journal.batch import Written, entry_of, write
+from upwell.journal.statements import Statements
+from upwell.journal.store import Call, Run, drive
+
+NOW = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
+STATEMENTS = Statements(aiosqlite.dialect(), insert)
+
+runs = st.sampled_from([RunId("r1"), RunId("r2")])
+steps = st.sampled_from(["s1", "s2"])
+assets = st.sampled_from(["a", "b", "c"])
+partitions = st.sampled_from([None, "2024-05-01", "2024-05-02"])
+instants = st.integers(0, 100).map(lambda minutes: NOW + timedelta(minutes=minutes))
+ids = st.integers(1, 5)
+metadata = st.dictionaries(st.sampled_from(["n", "m"]), st.integers() | st.text() | st.none(), max_size=2)
+errors = st.builds(ErrorInfo, type=st.just("ValueError"), message=st.text(max_size=5))
+error_or_run = {"run_id": runs, "step_id": steps}
+plans = st.lists(
+    st.builds(PlannedStep, id=steps, step=steps, assets=st.lists(assets, max_size=2, unique=True).map(tuple)),
+    max_size=3,
+).map(tuple)
+from_source = {
+    "source": st.sampled_from(["x", "y"]),
+    "delivery_id": st.none() | st.sampled_from(["d1", "d2"]),
+    "cursor": st.dictionaries(st.sampled_from(["i", "j"]), st.none() | st.integers(0, 3), max_size=2),
+}
+attempts = {**error_or_run, "attempt": st.integers(1, 3)}
+
+
+def of(kind: type[Event], **fields: st.SearchStrategy[Any]) -> tuple[type[Event], st.SearchStrategy[Event]]:
+    return kind, st.builds(kind, **fields)
+
+
+EVENTS: dict[type[Event], st.SearchStrategy[Event]] = dict(
+    [
+        *(of(kind, **from_source) for kind in (WebhookAccepted, FileChanged, TimerFired, MessageReceived)),
+        of(DuplicateIgnored, source=st.just("x"), delivery_id=st.just("d1"), first_event_id=ids),
+        of(RunSubmitted, run_id=runs, assets=st.tuples(assets)),
+        of(
+            EventDecided,
+            event_id=ids,
+            outcome=st.sampled_from(["requested", "joined", "follows", "ignored", "rejected"]),
+            reason=st.just("why"),
+            assets=st.tuples(assets),
+            run_id=st.none() | runs,
+        ),
+        of(
+            RunRequested,
+            run_id=runs,
+            lane=st.just("lane"),
+            plan=plans,
+            reason=st.just("why"),
+            partition=partitions,
+            event_ids=st.tuples(ids),
+        ),
+        of(RunStarted, run_id=runs),
+        of(RunSucceeded, run_id=runs),
+        of(RunFailed, run_id=runs, reason=st.text(max_size=3)),
+        of(RunCanceled, run_id=runs),
+        of(RunCancelRequested, run_id=runs),
+        of(StepStarted, **attempts),
+        of(StepSucceeded, **attempts, duration=st.just(1.0)),
+        of(StepFailed, **attempts, duration=st.just(1.0), error=errors, retry_at=st.none() | instants),
+        of(StepSkipped, **error_or_run, reason=st.just("why")),
+        of(AssetMaterialized, asset=assets, partition=partitions, metadata=metadata, run_id=st.none() | runs),
+        of(AssetObserved, asset=assets, partition=partitions),
+        of(AssetFailed, asset=assets, partition=partitions, error=errors),
+        of(AssetSkipped, asset=assets, reason=st.just("why")),
+        of(CheckEvaluated, asset=assets, check=st.sampled_from(["c1", "c2"]), passed=st.booleans()),
+        of(
+            FreshnessChanged,
+            asset=assets,
+            state=st.sampled_from(["PASS", "FAIL"]),
+            previous_state=st.just("UNKNOWN"),
+            changed_at=instants,
+            deadline=st.none() | instants,
+        ),
+        of(LocationLoaded, location=st.just("l"), generation=st.integers(1, 9), code_hash=st.just("h")),
+        of(LocationFailed, location=st.just("l"), error=errors),
+        of(ReloadRequested),
+        of(ServiceStarted, version=st.just("1")),
+        of(ServiceStopping, reason=st.just("SIGTERM")),
+        of(Canary, nonce=st.just("n")),
+    ]
+)
+
+
+def request_once(batches: list[list[Event]]) -> list[list[Event]]:
+    """A run's id is its own: it is requested once."""
+    seen: set[RunId] = set()
+
+    def first(event: Event) -> bool:
+        if not isinstance(event, RunRequested):
+            return True
+        new = event.run_id not in seen
+        seen.add(event.run_id)
+        return new
+
+    return [[event for event in batch if first(event)] for batch in batches]
+
+
+journals = st.lists(st.lists(st.one_of(*EVENTS.values()), max_size=8), max_size=8).map(request_once)
+
+
+@cache
+def empty_database() -> bytes:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    dialect = aiosqlite.dialect()
+    for table in tables.metadata.sorted_tables:
+        connection.execute(str(CreateTable(table).compile(dialect=dialect)))
+        for index in table.indexes:
+            connection.execute(str(CreateIndex(index).compile(dialect=dialect)))
+    return connection.serialize()
+
+
+def database() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.deserialize(empty_database())
+    return connection
+
+
+def commit(connection: sqlite3.Connection, batch: Sequence[Event]) -> Written:
+    def execute(call: Call) -> Sequence[tuple[Any, ...]]:
+        if isinstance(call, Run):
+            connection.executemany(call.statement.sql, call.rows)
+            return ()
+        return connection.execute(call.statement.sql, call.row).fetchall()
+
+    return drive(write([entry_of((event,)) for event in batch], NOW, STATEMENTS), execute)
+
+
+def rows(connection: sqlite3.Connection) -> dict[str, list[tuple[Any, ...]]]:
+    return {name: sorted(connection.execute(f'SELECT * FROM "{name}"'), key=repr) for name in tables.TABLES}
+
+
+def read_back(connection: sqlite3.Connection) -> list[Event]:
+    return [decode(kind, body) for kind, body in connection.execute("SELECT kind, body FROM events ORDER BY id")]
+
+
+@given(journals)
+@settings(max_examples=150, deadline=None)
+def test_rows_kept_batch_by_batch_are_those_of_a_replay_of_the_journal(batches: list[list[Event]]) -> None:
+    with closing(database()) as kept, closing(database()) as one_by_one, closing(database()) as at_once:
+        for batch in batches:
+            commit(kept, batch)
+        journal = read_back(kept)
+        for event in journal:
+            commit(one_by_one, [event])
+        commit(at_once, journal)
+        assert rows(one_by_one) == rows(kept)
+        assert rows(at_once) == rows(kept)
+
+
+@given(journals)
+@settings(max_examples=50, deadline=None)
+def test_ids_are_gapless_and_every_event_has_one(batches: list[list[Event]]) -> None:
+    with closing(database()) as connection:
+        receipts = [
+            receipt
+            for batch in batches
+            for outcome in commit(connection, batch).outcomes
+            if isinstance(outcome, tuple)
+            for receipt in outcome
+        ]
+        stored = [event_id for (event_id,) in connection.execute("SELECT id FROM events ORDER BY id")]
+    assert stored == list(range(1, len(receipts) + 1))
+    assert [receipt.id for receipt in receipts if not receipt.duplicate] == [
+        place for place, receipt in enumerate(receipts, start=1) if not receipt.duplicate
+    ]
+
+
+@given(st.one_of(*EVENTS.values()))
+@settings(max_examples=100, deadline=None)
+def test_every_kind_of_event_can_be_the_first(event: Event) -> None:
+    with closing(database()) as connection:
+        commit(connection, [event])
+        assert read_back(connection) == [event]
+
+
+def test_every_kind_is_among_the_events_tried() -> None:
+    assert set(EVENTS) == set(KINDS.values())
