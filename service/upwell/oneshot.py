@@ -9,7 +9,7 @@ import contextvars
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeAlias, assert_never
@@ -42,7 +42,6 @@ from upwell.events import (
     RunStarted,
     RunSucceeded,
     StepStarted,
-    StepSucceeded,
     new_run_id,
 )
 from upwell.execution import step_events
@@ -223,8 +222,6 @@ class _OneShot:
         self._tell(StepStarted(run_id=self._run_id, step_id=step.id, attempt=start.attempt))
         report = await self._executor.run(self._task(step, start.attempt))
         ended = StepEnded(step_id=step.id, report=report, at=self._clock.now(), chance=random.random())
-        for result in report.results:
-            self._tell(result)
         self._take(self._state.handle(ended), report)
 
     def _task(self, step: PlannedStep, attempt: int) -> StepTask:
@@ -243,10 +240,10 @@ class _OneShot:
             tags=self._tags,
         )
 
-    def _take(self, instructions: Iterable[Instruction], report: StepReport | None = None) -> None:
+    def _take(self, instructions: Sequence[Instruction], report: StepReport | None = None) -> None:
+        for event in step_events.recorded(self._run_id, self._state, instructions, report or StepReport()):
+            self._tell(event)
         for instruction in instructions:
-            for event in self._recorded(instruction, report or StepReport()):
-                self._tell(event)
             match instruction:
                 case StartStep(step_id=step_id):
                     heapq.heappush(self._ready, (self._place[step_id], next(self._serial), instruction))
@@ -260,21 +257,6 @@ class _OneShot:
                     pass
                 case _:
                     assert_never(instruction)
-
-    def _recorded(self, instruction: Instruction, report: StepReport) -> Iterator[Event]:
-        match instruction:
-            case AcceptStep(step_id=step_id, attempt=attempt):
-                yield StepSucceeded(run_id=self._run_id, step_id=step_id, attempt=attempt, duration=report.duration)
-            case RetryAt():
-                yield from step_events.retried(self._run_id, instruction, report.duration)
-            case FailStep(step_id=step_id):
-                yield from step_events.failed(self._run_id, instruction, self._state.step(step_id), report)
-            case SkipStep(step_id=step_id):
-                yield from step_events.skipped(self._run_id, instruction, self._state.step(step_id))
-            case StartStep() | Finish():
-                pass
-            case _:
-                assert_never(instruction)
 
 
 def _run_here(one_shot: _OneShot) -> Finish:

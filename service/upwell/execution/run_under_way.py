@@ -38,7 +38,7 @@ class RunPhase(Enum):
     QUEUED = "queued"
     STARTING = "starting"
     STARTED = "started"
-    CANCELING = "canceling"
+    STOPPING = "stopping"
     ENDED = "ended"
 
 
@@ -58,6 +58,7 @@ class RunUnderWay:
     events: tuple[TriggerEvent, ...] = ()
     started_at: datetime | None = None
     planned: frozenset[Pair] = frozenset()
+    trouble: str | None = None  # why it is given up; without one, a run that is stopped was canceled
     waiting: dict[str, Ticket] = field(default_factory=dict)
     running: dict[str, anyio.CancelScope] = field(default_factory=dict)
 

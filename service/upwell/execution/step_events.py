@@ -1,8 +1,9 @@
-"""The events that record what came of a step. Pure."""
+"""The events that record what came of a step, for the journal or for whoever looks on. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import assert_never
 
 from upwell.events import (
     AssetFailed,
@@ -13,12 +14,44 @@ from upwell.events import (
     RunId,
     StepFailed,
     StepSkipped,
+    StepSucceeded,
 )
-from upwell.execution.run_state import BLOCKING_CHECK_FAILED, FailStep, RetryAt, SkipStep
+from upwell.execution.run_state import (
+    BLOCKING_CHECK_FAILED,
+    AcceptStep,
+    FailStep,
+    Finish,
+    Instruction,
+    RetryAt,
+    RunState,
+    SkipStep,
+    StartStep,
+)
 from upwell.runtime.messages import StepReport
 
 
-def retried(run_id: RunId, instruction: RetryAt, duration: float) -> Iterator[Event]:
+def recorded(
+    run_id: RunId, state: RunState, instructions: Iterable[Instruction], report: StepReport
+) -> Iterator[Event]:
+    """What to record of `report`, and of the instructions that it led to."""
+    yield from report.results
+    for instruction in instructions:
+        match instruction:
+            case AcceptStep(step_id=step_id, attempt=attempt):
+                yield StepSucceeded(run_id=run_id, step_id=step_id, attempt=attempt, duration=report.duration)
+            case RetryAt():
+                yield from _retried(run_id, instruction, report.duration)
+            case FailStep(step_id=step_id):
+                yield from _failed(run_id, instruction, state.step(step_id), report)
+            case SkipStep(step_id=step_id):
+                yield from _skipped(run_id, instruction, state.step(step_id))
+            case StartStep() | Finish():
+                pass
+            case _:
+                assert_never(instruction)
+
+
+def _retried(run_id: RunId, instruction: RetryAt, duration: float) -> Iterator[Event]:
     """An attempt failed and another one follows; nothing when a retry is only taken up after a restart."""
     if instruction.error is not None:
         yield StepFailed(
@@ -31,7 +64,7 @@ def retried(run_id: RunId, instruction: RetryAt, duration: float) -> Iterator[Ev
         )
 
 
-def failed(run_id: RunId, instruction: FailStep, step: PlannedStep, report: StepReport) -> Iterator[Event]:
+def _failed(run_id: RunId, instruction: FailStep, step: PlannedStep, report: StepReport) -> Iterator[Event]:
     """The last attempt failed, and with it the assets that it did not make."""
     error = instruction.error
     yield StepFailed(run_id=run_id, step_id=step.id, attempt=instruction.attempt, duration=report.duration, error=error)
@@ -42,7 +75,7 @@ def failed(run_id: RunId, instruction: FailStep, step: PlannedStep, report: Step
         yield AssetFailed(asset=asset, error=error, partition=step.partition, run_id=run_id, step_id=step.id)
 
 
-def skipped(run_id: RunId, instruction: SkipStep, step: PlannedStep) -> Iterator[Event]:
+def _skipped(run_id: RunId, instruction: SkipStep, step: PlannedStep) -> Iterator[Event]:
     """A step and its assets are left out of the run."""
     reason = instruction.reason
     yield StepSkipped(run_id=run_id, step_id=step.id, reason=reason)

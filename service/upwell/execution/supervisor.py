@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar, assert_never
 
@@ -35,7 +36,6 @@ from upwell.events import (
     RunStarted,
     RunSucceeded,
     StepStarted,
-    StepSucceeded,
     TimerFired,
     WebhookAccepted,
 )
@@ -151,7 +151,7 @@ class Supervisor:
             else:
                 self._queue.add(run.run_id, run.lane, run.order)
             if view.cancel_requested:
-                self._cancel(run)
+                self._stop(run)
         self._start_runs()
         return position
 
@@ -184,7 +184,7 @@ class Supervisor:
             case RunStarted(run_id=run_id) if run_id in self._runs:
                 self._started(self._runs[run_id], record)
             case RunCancelRequested(run_id=run_id) if run_id in self._runs:
-                self._cancel(self._runs[run_id])
+                self._stop(self._runs[run_id])
             case _:
                 pass
 
@@ -197,8 +197,8 @@ class Supervisor:
 
     def _started(self, run: RunUnderWay, record: Record) -> None:
         run.started_at = record.at
-        if run.phase is RunPhase.CANCELING:
-            self._end_canceled(run)
+        if run.phase is RunPhase.STOPPING:
+            self._end_stopped(run)
         elif run.phase is RunPhase.STARTING:
             run.phase = RunPhase.STARTED
             if run.event_ids.keys() <= self._recent.keys():
@@ -214,31 +214,46 @@ class Supervisor:
 
     def _go(self, run: RunUnderWay, known: Sequence[StepView], records: Sequence[Record]) -> None:
         run.events = trigger_events(records)
-        self._carry_out(run, run.state.begin(known))
+        with self._or_give_up(run):
+            self._carry_out(run, run.state.begin(known))
 
-    def _cancel(self, run: RunUnderWay) -> None:
+    @contextmanager
+    def _or_give_up(self, run: RunUnderWay) -> Iterator[None]:
+        """A run that cannot be carried out (its plan does not fit the code any more) must not stop all others."""
+        try:
+            yield
+        except Exception as error:
+            log.exception("supervisor.run_given_up", run_id=run.run_id)
+            run.trouble = f"the run could not go on: {type(error).__name__}: {error}"
+            self._stop(run)
+
+    def _stop(self, run: RunUnderWay) -> None:
+        """End a run early: at once, or when its running steps are dead."""
         match run.phase:
             case RunPhase.QUEUED:
-                self._end_canceled(run)
+                self._end_stopped(run)
             case RunPhase.STARTING:
-                run.phase = RunPhase.CANCELING
+                run.phase = RunPhase.STOPPING
             case RunPhase.STARTED:
-                run.phase = RunPhase.CANCELING
+                run.phase = RunPhase.STOPPING
                 for ticket in run.waiting.values():
                     self._slots.discard(ticket)
                 run.waiting.clear()
                 for scope in run.running.values():
                     scope.cancel()
                 if not run.running:
-                    self._end_canceled(run)
-            case RunPhase.CANCELING | RunPhase.ENDED:
+                    self._end_stopped(run)
+            case RunPhase.STOPPING | RunPhase.ENDED:
                 pass
             case _:
                 assert_never(run.phase)
 
-    def _end_canceled(self, run: RunUnderWay) -> None:
-        duration = run.duration(self._clock.now())
-        self._end(run, RunCanceled(run_id=run.run_id, event_ids=tuple(run.event_ids), duration=duration))
+    def _end_stopped(self, run: RunUnderWay) -> None:
+        event_ids, duration = tuple(run.event_ids), run.duration(self._clock.now())
+        if run.trouble is None:
+            self._end(run, RunCanceled(run_id=run.run_id, event_ids=event_ids, duration=duration))
+        else:
+            self._end(run, RunFailed(run_id=run.run_id, reason=run.trouble, event_ids=event_ids, duration=duration))
 
     def _end(self, run: RunUnderWay, event: Event) -> None:
         run.phase = RunPhase.ENDED
@@ -253,7 +268,7 @@ class Supervisor:
         self, run: RunUnderWay, instructions: Sequence[Instruction], report: StepReport | None = None
     ) -> None:
         """Record what the instructions say, in one write, then do it. `report` is what they answer, if they do."""
-        self._outbox.post(*self._recorded(run, instructions, report or StepReport()))
+        self._outbox.post(*step_events.recorded(run.run_id, run.state, instructions, report or StepReport()))
         for instruction in instructions:
             match instruction:
                 case StartStep(step_id=step_id, attempt=attempt):
@@ -263,23 +278,6 @@ class Supervisor:
                 case Finish():
                     self._finish(run, instruction)
                 case AcceptStep() | FailStep() | SkipStep():
-                    pass
-                case _:
-                    assert_never(instruction)
-
-    def _recorded(self, run: RunUnderWay, instructions: Sequence[Instruction], report: StepReport) -> Iterator[Event]:
-        yield from report.results
-        for instruction in instructions:
-            match instruction:
-                case AcceptStep(step_id=step_id, attempt=attempt):
-                    yield StepSucceeded(run_id=run.run_id, step_id=step_id, attempt=attempt, duration=report.duration)
-                case RetryAt():
-                    yield from step_events.retried(run.run_id, instruction, report.duration)
-                case FailStep(step_id=step_id):
-                    yield from step_events.failed(run.run_id, instruction, run.state.step(step_id), report)
-                case SkipStep(step_id=step_id):
-                    yield from step_events.skipped(run.run_id, instruction, run.state.step(step_id))
-                case StartStep() | Finish():
                     pass
                 case _:
                     assert_never(instruction)
@@ -315,12 +313,13 @@ class Supervisor:
         self._known |= found
         if run.phase is not RunPhase.STARTED:
             return
-        for outside in needed:
-            if found.isdisjoint(outside.any_of):
-                missing = InputsMissing(step_id=step.id, reason=outside.missing_reason)
-                self._carry_out(run, run.state.handle(missing))
-                return
-        self._offer(run, step, attempt)
+        with self._or_give_up(run):
+            missing = next((outside for outside in needed if found.isdisjoint(outside.any_of)), None)
+            if missing is None:
+                self._offer(run, step, attempt)
+            else:
+                skip = InputsMissing(step_id=step.id, reason=missing.missing_reason)
+                self._carry_out(run, run.state.handle(skip))
 
     def _offer(self, run: RunUnderWay, step: PlannedStep, attempt: int) -> None:
         """Let the step wait for its turn, and take it at once if it can."""
@@ -358,13 +357,14 @@ class Supervisor:
         self._attempts_running -= 1
         del run.running[ticket.step_id]
         granted = self._slots.release(ticket)
-        if run.phase is RunPhase.CANCELING:
+        if run.phase is RunPhase.STOPPING:
             self._outbox.post(*(report.results if report is not None else ()))
             if not run.running:
-                self._end_canceled(run)
+                self._end_stopped(run)
         elif report is not None:
             ended = StepEnded(step_id=ticket.step_id, report=report, at=self._clock.now(), chance=random.random())
-            self._carry_out(run, run.state.handle(ended), report)
+            with self._or_give_up(run):
+                self._carry_out(run, run.state.handle(ended), report)
         if not self._draining:
             for next_ticket in granted:
                 self._launch(next_ticket)
@@ -392,7 +392,8 @@ class Supervisor:
             for _, (run_id, step_id) in await self._alarm.due():
                 run = self._runs.get(run_id)
                 if run is not None and run.phase is RunPhase.STARTED:
-                    self._carry_out(run, run.state.handle(RetryDue(step_id=step_id)))
+                    with self._or_give_up(run):
+                        self._carry_out(run, run.state.handle(RetryDue(step_id=step_id)))
 
     async def _keep_outbox_empty(self) -> None:
         while True:

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from upwell.definitions.graph import AssetGraph
-from upwell.journal.views import AssetState
 
 AssetStatus: TypeAlias = Literal["never", "up_to_date", "stale", "materializing", "failed"]
 
 
-def asset_statuses(graph: AssetGraph, states: Mapping[str, AssetState]) -> dict[str, AssetStatus]:
+class AssetFacts(Protocol):
+    """The newest facts about an asset: ids of events, which compare like time does; 0 when there was none."""
+
+    @property
+    def materialized_id(self) -> int: ...
+    @property
+    def materialized_run(self) -> str | None: ...
+    @property
+    def failed_id(self) -> int: ...
+    @property
+    def started_id(self) -> int: ...
+    @property
+    def ended_id(self) -> int: ...
+
+
+def asset_statuses(graph: AssetGraph, states: Mapping[str, AssetFacts]) -> dict[str, AssetStatus]:
     """Every asset's status, upstream first.
 
     An asset is stale when something that it reads changed after it was made, or is itself stale: its own upstream
@@ -20,7 +34,10 @@ def asset_statuses(graph: AssetGraph, states: Mapping[str, AssetState]) -> dict[
     stale: set[str] = set()
     statuses: dict[str, AssetStatus] = {}
     for key in graph.in_order(graph.assets):
-        state = states.get(key) or AssetState(asset=key)
+        state = states.get(key)
+        if state is None:
+            statuses[key] = "never"
+            continue
         if _is_stale(graph, key, state, states, stale):
             stale.add(key)
         statuses[key] = _status(state, stale=key in stale)
@@ -28,7 +45,7 @@ def asset_statuses(graph: AssetGraph, states: Mapping[str, AssetState]) -> dict[
 
 
 def _is_stale(
-    graph: AssetGraph, key: str, state: AssetState, states: Mapping[str, AssetState], stale: set[str]
+    graph: AssetGraph, key: str, state: AssetFacts, states: Mapping[str, AssetFacts], stale: set[str]
 ) -> bool:
     if not state.materialized_id:
         return False
@@ -43,12 +60,12 @@ def _is_stale(
     return False
 
 
-def _same_run(one: AssetState, other: AssetState) -> bool:
+def _same_run(one: AssetFacts, other: AssetFacts) -> bool:
     """Within a run the plan keeps the order; a multi-asset may report what it made in any order."""
     return one.materialized_run is not None and one.materialized_run == other.materialized_run
 
 
-def _status(state: AssetState, *, stale: bool) -> AssetStatus:
+def _status(state: AssetFacts, *, stale: bool) -> AssetStatus:
     if state.started_id > state.ended_id:
         return "materializing"
     if state.failed_id > state.materialized_id:

@@ -104,6 +104,19 @@ class Reactor:
             self._take_back(decisions)
             log.warning("reactor.waiting", reason=str(error), undecided=len(records))
             return False
+        except Exception as error:
+            # Something among the decisions cannot be written. Find it, and set that one aside.
+            self._take_back(decisions)
+            log.exception("reactor.decisions_refused", undecided=len(records))
+            await self._decide_apart(records, error)
+            return True
+
+    async def _decide_apart(self, records: Sequence[Record], error: Exception) -> None:
+        if len(records) > 1:
+            for record in records:
+                await self._decide_on([record])
+        else:
+            await self._append([set_aside(records[0], error)], records[0].id)
 
     async def _decide(self, records: Sequence[Record], decisions: list[Decision]) -> None:
         """Fill in a decision on each; each sees what the ones before it requested."""

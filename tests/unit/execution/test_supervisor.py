@@ -378,6 +378,18 @@ async def test_an_executor_that_raises_costs_the_step_and_not_the_station(statio
         await station.until("run.succeeded", "r2")
 
 
+async def test_a_run_that_does_not_fit_the_code_any_more_fails_alone(station: Station) -> None:
+    rates = asset("rates", partitions=DAILY)
+    station.project.replace(snapshot(asset("raw"), rates, asset("priced", "raw", "rates", partitions=DAILY)))
+    plan = (step("raw"), step("priced", "raw", partition="a key of older code", asked=False))
+    async with station.at_work():
+        await station.journal.append(requested("r1", plan))
+        ended = await station.until("run.failed", "r1")
+        assert ended.reason.startswith("the run could not go on: ")  # type: ignore[union-attr]
+        await station.journal.append(requested("r2", [step("raw")]))
+        await station.until("run.succeeded", "r2")
+
+
 async def test_a_step_that_no_code_defines_any_more_fails_with_that_reason(station: Station) -> None:
     async with station.at_work():
         await station.journal.append(requested("r", [step("gone")]))

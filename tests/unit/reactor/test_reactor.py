@@ -197,6 +197,23 @@ async def test_a_poison_event_is_set_aside_and_those_behind_it_go_on(
     assert healthy.outcome == "requested"
 
 
+async def test_an_event_whose_decision_cannot_be_written_is_set_aside_and_its_batch_goes_on(station: Station) -> None:
+    append = station.journal.append
+    receipts = await append(post(), post(), post())
+
+    async def refuses(*events: Event, **guards: object) -> object:
+        about_poison = any(isinstance(event, EventDecided) and event.event_id == receipts[1].id for event in events)
+        if about_poison and "TypeError" not in events[0].reason:  # type: ignore[union-attr]
+            raise TypeError("this cannot be written")
+        return await append(*events, **guards)  # type: ignore[arg-type]
+
+    station.journal.append = refuses  # type: ignore[method-assign,assignment]
+    async with station.at_work():
+        first, poison, last = [await station.decision(receipt.id) for receipt in receipts]
+    assert [first.outcome, poison.outcome, last.outcome] == ["requested", "rejected", "joined"]
+    assert "TypeError: this cannot be written" in poison.reason
+
+
 async def test_a_rejected_submission_is_a_failed_run_with_its_reason(station: Station) -> None:
     async with station.at_work():
         decided = await station.send(RunSubmitted(run_id=RunId("mine"), assets=("nope",)))
