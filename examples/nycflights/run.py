@@ -128,6 +128,7 @@ def main() -> int:
     options = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
+    options.landing.mkdir(parents=True, exist_ok=True)
     start = options.start or next_day(options.landing)
     service = Service(options.port)
     try:
