@@ -74,7 +74,7 @@ def test_a_broken_deploy_keeps_the_old_code_running_and_says_why(serve: Callable
 def test_new_code_can_be_asked_for_over_the_api(serve: Callable[..., Any]) -> None:
     service = serve(TWO)
     service.file.write_text(service.file.read_text().replace("def good() -> int", "def better() -> int"))
-    location = service.get("/api/v1/locations")["items"][0]["location"]
+    location = service.get("/api/v1/locations")["locations"][0]["location"]
     assert httpx.post(f"{service.url}/api/v1/locations/{location}/reload").status_code == 202
     service.wait_for("location.loaded")
     assert httpx.get(f"{service.url}/api/v1/assets/better").status_code == 200
@@ -133,7 +133,7 @@ def test_a_full_disk_answers_503_loses_nothing_and_recovers_by_itself(
     filler.unlink()
     until(lambda: service.post("good", {"n": 2}).status_code == 202)
     until(lambda: httpx.get(f"{service.url}/readyz", timeout=10).status_code == 200)
-    stored = {item["id"] for item in service.get("/api/v1/events?kind=webhook.accepted&limit=100")["items"]}
+    stored = {item["id"] for item in service.get("/api/v1/events?kind=webhook.accepted&limit=100")["events"]}
     assert set(accepted) <= stored
 
 
