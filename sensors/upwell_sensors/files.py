@@ -95,7 +95,6 @@ class FileSource:
     async def events(self, cursor: Cursor, clock: Clock) -> AsyncIterator[Sequence[FileChanged]]:
         table = FileTable(cursor, settle=self._settle)
         hints, rescans = Hints(), _Rescans(self._poll)
-        hints.add("")
         caught_up = bool(cursor)
         async with Background() as background:
             background.start_soon(partial(self._listen, hints, rescans))
@@ -112,11 +111,16 @@ class FileSource:
         started = clock.monotonic()
         hinted = hints.take()
         paths = hinted | rescans.take(started) | table.due(now=clock.now().timestamp(), elapsed=started)
-        found = await anyio.to_thread.run_sync(look, self._pattern, {""} if "" in paths else paths)
+
+        def look_and_compare() -> tuple[Found, list[Change]]:
+            found = look(self._pattern, {""} if "" in paths else paths)
+            now = clock.now().timestamp()
+            return found, table.update(found, now=now, elapsed=clock.monotonic(), deleted=self._deleted)
+
+        found, changes = await anyio.to_thread.run_sync(look_and_compare)
         self._report(found)
         elapsed = clock.monotonic()
         rescans.looked(hinted & found.folders, everything="" in paths, elapsed=elapsed, took=elapsed - started)
-        changes = table.update(found, now=clock.now().timestamp(), elapsed=elapsed, deleted=self._deleted)
         return (changes[at : at + _CHUNK] for at in range(0, len(changes), _CHUNK))
 
     def _event(self, change: Change, forgotten: Mapping[str, None], caught_up: bool) -> FileChanged:
@@ -149,23 +153,24 @@ class FileSource:
         """Let the kernel give hints; where it does not, say so and look now and then."""
         if self._poll is not None:
             return
-        reason = await self._why_deaf(hints)
+        reason = await self._why_deaf(hints, rescans)
         log.warning("source.polling", source=self.name, root=self._pattern.root, seconds=_POLL, reason=reason)
         rescans.poll(_POLL)
-        hints.add("")
+        hints.wake()
 
-    async def _why_deaf(self, hints: Hints) -> str:
+    async def _why_deaf(self, hints: Hints, rescans: _Rescans) -> str:
         """Follow the kernel's notification for ever, or return why that is no use."""
         if not await anyio.to_thread.run_sync(mount_notifies, self._pattern.root):
             return "this file system does not tell of changes made elsewhere"
         watcher = Watcher(self._pattern, hints)
-        return await first_of(watcher.run, partial(self._try_out, watcher, hints))
+        return await first_of(watcher.run, partial(self._try_out, watcher, hints, rescans))
 
-    async def _try_out(self, watcher: Watcher, hints: Hints) -> str:
+    async def _try_out(self, watcher: Watcher, hints: Hints, rescans: _Rescans) -> str:
         """Return why `watcher` is of no use, or let it work for ever."""
         if not await hears_itself(watcher, self._pattern.root, patience=_PROBE_PATIENCE):
             return "the kernel did not tell of a file made on trial"
-        hints.add("")  # what came before the watch was set
+        rescans.look_now()  # at what came before the watch was set
+        hints.wake()
         await anyio.sleep_forever()
         raise AssertionError("unreachable: for ever has ended")
 
@@ -175,12 +180,17 @@ class _Rescans:
 
     def __init__(self, poll: float | None) -> None:
         self._poll = poll
-        self._everything_at = math.inf
+        self._everything_at = -math.inf
         self._again: list[tuple[float, str]] = []  # heap
 
     def poll(self, seconds: float) -> None:
         """From now on, look at everything so often."""
         self._poll = seconds
+        self.look_now()
+
+    def look_now(self) -> None:
+        """Look at everything as soon as somebody wakes up."""
+        self._everything_at = -math.inf
 
     def take(self, elapsed: float) -> set[str]:
         """What is due."""

@@ -47,6 +47,10 @@ class Hints:
             self._paths = {""}
         self._came.set()
 
+    def wake(self) -> None:
+        """Have whoever waits look, without a hint where."""
+        self._came.set()
+
     def take(self) -> set[str]:
         taken, self._paths = self._paths, set()
         self._came = anyio.Event()

@@ -60,10 +60,11 @@ class FilePattern:
 
     def match(self, path: str) -> Mapping[str, str] | None:
         """What the pattern captures from `path` (relative to the root), none if it does not match."""
-        found = self._whole.fullmatch(path)
-        if found is None or (_is_temporary(path) and not self._expects_temporary):
-            return None
-        return found.groupdict()
+        return found.groupdict() if (found := self._whole.fullmatch(path)) and self.matches(path) else None
+
+    def matches(self, path: str) -> bool:
+        """Whether the pattern matches `path` (relative to the root)."""
+        return self._whole.fullmatch(path) is not None and (self._expects_temporary or not _is_temporary(path))
 
     def enters(self, folder: str) -> bool:
         """Whether a file below `folder` (relative to the root) can match."""
@@ -99,7 +100,7 @@ class FilePattern:
     def _expects_hidden(self) -> bool:
         return any(segment.startswith(".") for segment in self.segments[:-1])
 
-    @property
+    @cached_property
     def _expects_temporary(self) -> bool:
         return _is_temporary(self.segments[-1])
 

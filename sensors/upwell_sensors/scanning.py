@@ -24,8 +24,7 @@ class Fingerprint(NamedTuple):
     inode: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
+class Change(NamedTuple):
     """A path (relative to the root) with news, and its fingerprint (the last one, if it is deleted)."""
 
     path: str
@@ -51,7 +50,7 @@ def look(pattern: FilePattern, paths: Iterable[str] = ("",)) -> Found:
     """
     found = Found()
     for path in paths:
-        if path and pattern.match(path) is None and not pattern.enters(path):
+        if path and not pattern.matches(path) and not pattern.enters(path):
             continue
         try:
             status = Path(pattern.root, path).stat(follow_symlinks=not path)
@@ -66,8 +65,8 @@ def look(pattern: FilePattern, paths: Iterable[str] = ("",)) -> Found:
         if stat.S_ISDIR(status.st_mode):
             if not path or pattern.enters(path):
                 _walk(pattern, path, found)
-        else:
-            _keep(pattern, path, status, found)
+        elif pattern.matches(path):
+            _keep(path, status, found)
     return found
 
 
@@ -80,37 +79,29 @@ def _walk(pattern: FilePattern, folder: str, found: Found) -> None:
         try:
             with os.scandir(_absolute(pattern, folder)) as entries:
                 for entry in entries:
-                    if _is_folder_to_enter(pattern, entry, prefix):
-                        todo.append(prefix + entry.name)
-                    else:
-                        _keep_entry(pattern, entry, prefix, found)
+                    path = prefix + entry.name
+                    if pattern.matches(path) and not entry.is_dir(follow_symlinks=False):
+                        _keep_entry(path, entry, found)
+                    elif pattern.recursive and entry.is_dir(follow_symlinks=False) and pattern.enters(path):
+                        todo.append(path)
         except FileNotFoundError:
             continue  # gone meanwhile; the next look tells
         except OSError:
             found.unreadable.add(folder)
 
 
-def _is_folder_to_enter(pattern: FilePattern, entry: os.DirEntry[str], prefix: str) -> bool:
-    return pattern.recursive and entry.is_dir(follow_symlinks=False) and pattern.enters(prefix + entry.name)
-
-
-def _keep_entry(pattern: FilePattern, entry: os.DirEntry[str], prefix: str, found: Found) -> None:
-    path = prefix + entry.name
-    if pattern.match(path) is None or entry.is_dir(follow_symlinks=False):
-        return
+def _keep_entry(path: str, entry: os.DirEntry[str], found: Found) -> None:
     try:
-        _keep(pattern, path, entry.stat(follow_symlinks=False), found)
+        _keep(path, entry.stat(follow_symlinks=False), found)
     except FileNotFoundError:
         return  # gone between listing and asking
 
 
-def _keep(pattern: FilePattern, path: str, status: os.stat_result, found: Found) -> None:
-    if pattern.match(path) is None:
-        return
-    if not stat.S_ISREG(status.st_mode) or not _is_text(path):
-        found.refused.add(path)
-    else:
+def _keep(path: str, status: os.stat_result, found: Found) -> None:
+    if stat.S_ISREG(status.st_mode) and _is_text(path):
         found.files[path] = Fingerprint(status.st_size, status.st_mtime_ns, status.st_ino)
+    else:
+        found.refused.add(path)
 
 
 def _absolute(pattern: FilePattern, path: str) -> str:
@@ -119,6 +110,8 @@ def _absolute(pattern: FilePattern, path: str) -> str:
 
 def _is_text(path: str) -> bool:
     """Whether the name can be written down (JSON, databases, logs): some bytes on disk are no UTF-8."""
+    if path.isascii():
+        return True
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -164,7 +157,10 @@ class FileTable:
             elapsed: seconds that never go back.
             deleted: whether files that are gone are news, too.
         """
-        changes = [change for path, print_ in found.files.items() if (change := self._seen(path, print_, now, elapsed))]
+        news = [
+            item for item in found.files.items() if self._known.get(item[0]) != item[1] or item[0] in self._unsettled
+        ]
+        changes = [change for path, print_ in news if (change := self._seen(path, print_, now, elapsed))]
         for path in self._absent(found):
             self._unsettled.pop(path, None)
             if path in self._known:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Generic, Protocol, TypeAlias, TypeVar
@@ -44,7 +45,7 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        return anyio.current_time()
+        return time.monotonic()  # of the process, so that threads may ask, too
 
     async def sleep_until(self, deadline: datetime) -> None:
         # Re-read at least every second: neither a clock jump nor a suspended machine may delay a deadline.
