@@ -125,8 +125,7 @@ class Service:
         if self._pruner is not None:
             stations.start_soon(self._pruner.run)
         await stations.start(self._locations.run)
-        # These wait by themselves until code is loaded: without a graph there is nothing to decide.
-        await stations.start(self._project_loaded)
+        await self._project.until_loaded()
         await stations.start(self._supervisor.run)
         await stations.start(self._freshness.run)
         await stations.start(self._reactor.run)
@@ -137,13 +136,6 @@ class Service:
             assets=len(self._project.graph.assets),
             seconds=round(anyio.current_time() - started, 3),
         )
-
-    async def _project_loaded(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        loaded = anyio.Event()
-        self._project.watch(lambda _: loaded.set())
-        if not self._project.loaded:
-            await loaded.wait()
-        task_status.started()
 
     async def _obey_signals(
         self, everything: anyio.CancelScope, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import anyio
+
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.snapshot import Snapshot
 
@@ -18,6 +20,7 @@ class Project:
         self._snapshots: dict[str, Snapshot] = {}
         self._graph = AssetGraph()
         self._watchers: list[Callable[[AssetGraph], None]] = []
+        self._first_loaded = anyio.Event()
 
     @property
     def graph(self) -> AssetGraph:
@@ -27,6 +30,10 @@ class Project:
     def loaded(self) -> bool:
         """Whether any code location has been loaded yet."""
         return bool(self._snapshots)
+
+    async def until_loaded(self) -> None:
+        """Return once a code location has been loaded: before, there is nothing to decide by."""
+        await self._first_loaded.wait()
 
     @property
     def snapshots(self) -> tuple[Snapshot, ...]:
@@ -41,6 +48,7 @@ class Project:
         snapshots = {**self._snapshots, snapshot.location: snapshot}
         self._graph = AssetGraph(snapshots.values())
         self._snapshots = snapshots
+        self._first_loaded.set()
         for watcher in self._watchers:
             watcher(self._graph)
 

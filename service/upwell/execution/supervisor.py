@@ -101,7 +101,7 @@ class Supervisor:
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Resume what was unfinished, then carry out what the journal asks for, for ever."""
-        await self._project_loaded()
+        await self._project.until_loaded()
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             tasks.start_soon(self._retry_when_due)
@@ -129,12 +129,6 @@ class Supervisor:
         for run in self._runs.values():
             for scope in run.running.values():
                 scope.cancel()
-
-    async def _project_loaded(self) -> None:
-        loaded = anyio.Event()
-        self._project.watch(lambda _: loaded.set())
-        if not self._project.loaded:
-            await loaded.wait()
 
     # Following the journal.
 

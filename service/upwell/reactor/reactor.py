@@ -42,7 +42,7 @@ class Reactor:
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Decide for ever. Nothing is decided before the first code location is loaded."""
-        await self._project_loaded()
+        await self._project.until_loaded()
         self._known_until, runs = await self._queries.unfinished_runs()
         self._queue.restore(runs)
         decided_until = await self._queries.progress(CONSUMER)
@@ -61,12 +61,6 @@ class Reactor:
                 await self._clock.sleep(_PAUSES[-1])
             else:
                 return
-
-    async def _project_loaded(self) -> None:
-        loaded = anyio.Event()
-        self._project.watch(lambda _: loaded.set())
-        if not self._project.loaded:
-            await loaded.wait()
 
     async def _take_in(self, batch: Sequence[Record]) -> None:
         """Follow what became of runs, and decide on the rest, in the order of the journal."""
