@@ -182,8 +182,11 @@ async def test_a_long_url_is_431() -> None:
 
 async def test_trailers_count_as_head() -> None:
     async with serving(Echo()) as connect:
-        stream = await connect(POST + b"transfer-encoding: chunked\r\n\r\n0\r\n" + HEADS["many headers"] + b"\r\n")
-        assert b" 431 " in await everything(stream)
+        stream = await connect(POST + b"transfer-encoding: chunked\r\n\r\n0\r\n")
+        with pytest.raises((anyio.BrokenResourceError, anyio.ClosedResourceError)), anyio.fail_after(5):
+            while True:
+                await stream.send(HEADS["many headers"][:1000])
+                await anyio.sleep(0.001)
 
 
 async def test_endless_headers_take_no_memory() -> None:

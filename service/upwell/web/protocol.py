@@ -57,7 +57,7 @@ class Clients:
 
 
 class HeadTooLarge(Exception):
-    """Ends the parsing of a request."""
+    """Ends the parsing of a request; the parser passes it on as an error of its own."""
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -75,7 +75,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
         self._in_request = False
-        self._head = 0
+        self._head_too_large = False
         self._unparsed = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
@@ -98,26 +98,22 @@ class GuardedProtocol(HttpToolsProtocol):
             self._start_deadline()
         self._unparsed += len(data)
         super().data_received(data)
-        # A header is handed over only when it is complete, so its size shows first in bytes that came to nothing.
+        # A head that does not end (or a trailer) shows in the bytes that came to nothing yet.
         if self._unparsed > self._limits.head_bytes and not self.transport.is_closing():
             self._refuse(_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         self._in_request = True
-        self._head = self._unparsed = 0
+        self._unparsed = 0
         self._start_deadline()
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        self._count_head(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._count_head(len(name) + len(value) + _HEADER_OVERHEAD)
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         self._unparsed = 0
+        size = sum([len(name) + len(value) + _HEADER_OVERHEAD for name, value in self.headers], len(self.url))
+        if size > self._limits.head_bytes:
+            self._head_too_large = True
+            raise HeadTooLarge
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -133,7 +129,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        if self._head > self._limits.head_bytes:
+        if self._head_too_large:
             self._refuse(_TOO_LARGE)
         else:
             self._stop_deadline()
@@ -146,12 +142,6 @@ class GuardedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._stop_waiting_for_reader()
-
-    def _count_head(self, size: int) -> None:
-        self._unparsed = 0
-        self._head += size
-        if self._head > self._limits.head_bytes:
-            raise HeadTooLarge
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

@@ -69,7 +69,7 @@ class GitHub:
 
     def verify(self, headers: Mapping[bytes, bytes], body: bytes, now: datetime) -> str | None:
         signature = _required(headers, b"x-hub-signature-256")
-        expected = [b"sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest().encode() for key in self._keys]
+        expected = [b"sha256=" + hmac.digest(key, body, "sha256").hex().encode() for key in self._keys]
         if not _any_equal(expected, [signature]):
             raise SignatureRejected("X-Hub-Signature-256 does not match the body")
         delivery = headers.get(b"x-github-delivery")
@@ -93,7 +93,7 @@ class StandardWebhooks:
         signatures = _required(headers, prefix + b"signature")
         _check_time(timestamp, now)
         content = b"%b.%b.%b" % (delivery, timestamp, body)
-        expected = [b"v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()) for key in self._keys]
+        expected = [b"v1," + base64.b64encode(hmac.digest(key, content, "sha256")) for key in self._keys]
         if not _any_equal(expected, signatures.split(b" ")):
             raise SignatureRejected("no signature of the list matches id, timestamp and body")
         return delivery.decode("latin-1")
