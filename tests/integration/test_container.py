@@ -13,6 +13,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -146,23 +147,34 @@ def buildah(tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
     shutil.rmtree(folder, ignore_errors=True)  # gigabytes; pytest would keep them
 
 
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """The image's own settings, and a working container of it with its root file system."""
+
+    config: dict[str, Any]
+    container: str
+    root: Path
+
+
 @pytest.fixture(scope="module")
-def image(buildah: Buildah, base_tarball: Path) -> str:
+def image(buildah: Buildah, base_tarball: Path) -> Image:
     base = buildah.import_base(base_tarball)
     mounts = pip_settings(buildah.folder)
     options = ["--format", "docker", "--network", "host", "--build-arg", f"BASE_IMAGE={base}", "--pull-never"]
     buildah("bud", *options, *mounts, "--tag", "localhost/upwell", "--file", ROOT / "Dockerfile", ROOT)
-    return "localhost/upwell"
+    config = json.loads(buildah("inspect", "--type", "image", "localhost/upwell"))["Docker"]["config"]
+    # Copying the image takes seconds, so the tests share one copy and bring a volume of their own.
+    container = buildah("from", "--pull-never", "localhost/upwell")
+    return Image(config=config, container=container, root=Path(buildah("mount", container)))
 
 
 class Container:
     """A container of the image with a volume, mounted definitions and a secret file, as config/compose.yaml has it."""
 
-    def __init__(self, buildah: Buildah, image: str, folder: Path) -> None:
+    def __init__(self, buildah: Buildah, image: Image, folder: Path) -> None:
         self.buildah = buildah
-        self.config = json.loads(buildah("inspect", "--type", "image", image))["Docker"]["config"]
-        self.name = buildah("from", "--pull-never", image)
-        self.root = Path(buildah("mount", self.name))
+        self.image = image
+        self.config = image.config
         self.data = folder / "data"
         self.data.mkdir()
         os.chown(self.data, 10001, 10001)
@@ -180,7 +192,7 @@ class Container:
 
     def command(self, *command: str, **env: str) -> list[str]:
         settings = [part for name, value in env.items() for part in ("--env", f"{name}={value}")]
-        return self.buildah.command("run", *self.mounts, *settings, self.name, "--", *command)
+        return self.buildah.command("run", *self.mounts, *settings, self.image.container, "--", *command)
 
     def start(self) -> None:
         """The image's entry point, until the service says that it is ready."""
@@ -217,20 +229,19 @@ class Container:
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         return httpx.request(method, f"http://127.0.0.1:{self.port}{path}", timeout=10, **options)
 
-    def remove(self) -> None:
+    def end(self) -> None:
         if self.process is not None and self.process.poll() is None:
             for process in psutil.Process(self.process.pid).children(recursive=True):
                 process.kill()
             self.process.kill()
             self.process.wait()
-        self.buildah("rm", self.name)
 
 
 @pytest.fixture
-def container(buildah: Buildah, image: str, tmp_path: Path) -> Iterator[Container]:
+def container(buildah: Buildah, image: Image, tmp_path: Path) -> Iterator[Container]:
     container = Container(buildah, image, tmp_path)
     yield container
-    container.remove()
+    container.end()
 
 
 def materialized(container: Container, asset: str) -> bool:
@@ -268,7 +279,7 @@ def test_the_service_writes_only_to_its_volume_and_tmp(container: Container) -> 
     container.request("POST", "/webhooks/orders", json={"order": 1, "paid": True}).raise_for_status()
     started = container.service().create_time()
     container.stop()
-    top = [path for path in container.root.iterdir() if path.name not in {"tmp", "data", "proc", "sys", "dev"}]
+    top = [path for path in container.image.root.iterdir() if path.name not in {"tmp", "data", "proc", "sys", "dev"}]
     written = [
         path
         for folder in top
