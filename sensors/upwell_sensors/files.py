@@ -110,11 +110,13 @@ class FileSource:
         """What is new where somebody hinted at, where a file may have settled, and where a look is due anyway."""
         started = clock.monotonic()
         hinted = hints.take()
-        paths = hinted | rescans.take(started) | table.due(now=clock.now().timestamp(), elapsed=started)
+        now = (
+            clock.now().timestamp()
+        )  # before the look: a file's age counts up to when it was looked at, and no further
+        paths = hinted | rescans.take(started) | table.due(now=now, elapsed=started)
 
         def look_and_compare() -> tuple[Found, list[Change]]:
             found = look(self._pattern, {""} if "" in paths else paths)
-            now = clock.now().timestamp()
             return found, table.update(found, now=now, elapsed=clock.monotonic(), deleted=self._deleted)
 
         found, changes = await anyio.to_thread.run_sync(look_and_compare)
@@ -139,7 +141,8 @@ class FileSource:
 
     def _report(self, found: Found) -> None:
         """Say once of each name that it is not what it should be."""
-        for path in (found.refused | found.unreadable) - self._reported:
+        wrong = found.refused | found.unreadable
+        for path in wrong - self._reported:
             reason = "cannot be read" if path in found.unreadable else "is no regular file with a UTF-8 name"
             log.warning(
                 "source.path_refused",
@@ -147,7 +150,7 @@ class FileSource:
                 path=os.fsencode(path).decode(errors="replace") or self._pattern.root,
                 reason=reason,
             )
-        self._reported = (self._reported | found.refused | found.unreadable) - found.looked_at
+        self._reported = (self._reported - found.looked_at) | wrong
 
     async def _listen(self, hints: Hints, rescans: _Rescans) -> None:
         """Let the kernel give hints; where it does not, say so and look now and then."""

@@ -213,8 +213,11 @@ async def test_links_and_pipes_are_refused_and_said_so(tmp_path: Path) -> None:
             os.mkfifo(root / "pipe.csv")
             write(root / "good.csv")
             await heard.until(lambda: heard.events)
+            (root / "pipe.csv").chmod(0o600)
+            await anyio.sleep(0.3)
     assert heard.names == ["good.csv"]
-    assert {line["path"] for line in logs if line["event"] == "source.path_refused"} == {"link.csv", "pipe.csv"}
+    refused = [line["path"] for line in logs if line["event"] == "source.path_refused"]
+    assert sorted(refused) == ["link.csv", "pipe.csv"]
 
 
 async def test_a_deleted_file_is_silent_unless_asked_for(tmp_path: Path) -> None:
@@ -303,3 +306,23 @@ def test_a_pattern_is_resolved_where_it_is_declared(tmp_path: Path, monkeypatch:
 def test_a_wrong_option_is_refused_at_once(options: dict[str, Any]) -> None:
     with pytest.raises(DefinitionError):
         files("*.csv", **options)
+
+
+async def test_a_slow_look_does_not_make_a_fresh_file_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("upwell_sensors.files")
+    plain = module.look
+
+    def slow(*arguments: Any) -> Any:
+        found = plain(*arguments)
+        time.sleep(0.5)
+        return found
+
+    async with landing(tmp_path, settle="400ms") as heard:
+        monkeypatch.setattr(module, "look", slow)
+        with (tmp_path / "a.csv").open("w") as file:
+            for _ in range(10):
+                file.write("x" * 100)
+                file.flush()
+                await anyio.sleep(0.1)
+        await heard.until(lambda: heard.events)
+    assert [event.data["size"] for event in heard.events] == [1000]
