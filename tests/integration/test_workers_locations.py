@@ -239,3 +239,19 @@ async def test_modules_are_imported_from_the_working_directory(tmp_path: Path) -
         await tasks.start(shop.locations.run)
         assert set(shop.project.graph.assets) == {"a"}
         tasks.cancel_scope.cancel()
+
+
+async def test_a_worker_replaced_after_a_broken_deploy_still_runs_the_code_of_its_generation(tmp_path: Path) -> None:
+    more = (
+        "from shared import VALUE\n"
+        + GOOD.format(name="a")
+        + "\n@asset\ndef dies() -> None:\n    import os; os._exit(1)\n"
+    )
+    (tmp_path / "shared.py").write_text("VALUE = 1\n")
+    async with running(tmp_path, more) as shop:
+        await shop.error_of_next_deploy("def (")
+        (tmp_path / "shared.py").unlink()
+        for _ in range(2):
+            report = await shop.run("dies")
+            assert report.error is not None and report.error.type == "WorkerEnded"
+        assert (await shop.run("a")).error is None

@@ -77,20 +77,34 @@ class LocationSpec:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SourceFile:
+    """A module of user code as it was when it was loaded."""
+
+    module: str
+    path: str
+    text: str
+    package: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LoadLocation:
-    """Import the code of `spec` and describe it. `home` is UPWELL_HOME, where values are stored by default."""
+    """Import the code of `spec` and describe it. `home` is UPWELL_HOME, where values are stored by default.
+
+    Modules among `sources` are taken from there, whatever their files hold by now.
+    """
 
     spec: LocationSpec
     home: str
+    sources: tuple[SourceFile, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocationReport:
-    """What came of loading: a snapshot or an error. `files` are the source files read, also when loading failed."""
+    """What came of loading: a snapshot and the source that it stands for, or an error."""
 
     snapshot: Snapshot | None = None
     error: ErrorInfo | None = None
-    files: tuple[str, ...] = ()
+    sources: tuple[SourceFile, ...] = ()
 
 
 ServiceMessage: TypeAlias = LoadLocation | StepTask

@@ -40,9 +40,7 @@ class InProcessExecutor:
     async def run(self, task: StepTask) -> StepReport:
         started_at = anyio.current_time()
         with anyio.move_on_after(task.timeout):
-            return await run_step(
-                task, self._code, blocking=_right_here, log=self._log, on_error=self._on_error
-            )
+            return await run_step(task, self._code, blocking=_right_here, log=self._log, on_error=self._on_error)
         message = f"step {task.step_id!r} took longer than its timeout of {task.timeout:g} s"
         error = ErrorInfo(type="Timeout", message=message)
         return StepReport(error=error, duration=anyio.current_time() - started_at)

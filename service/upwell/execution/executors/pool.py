@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -120,6 +121,8 @@ class WorkerPool:
         self._workers.add(worker)
         try:
             report = await self._load_code(worker)
+            if self._is_of_another_version(report):
+                return True  # the files were changed just now; the next attempt has the sources of the first worker
             self._report(report)
             if report.error is None:
                 self.release(worker)
@@ -142,9 +145,16 @@ class WorkerPool:
         said = f"\n{worker.output.last_words}" if worker.output.last_words else ""
         return LocationReport(error=_error("LoadingFailed", f"code location {name!r}: {problem}{said}"))
 
+    def _is_of_another_version(self, report: LocationReport) -> bool:
+        if self._first is None or self._first.snapshot is None or report.snapshot is None:
+            return False
+        return report.snapshot.code_hash != self._first.snapshot.code_hash
+
     def _report(self, report: LocationReport) -> None:
         if self._first is None:
             self._first = report
+            # From here on, whatever happens to the files, each worker of this pool loads the same code.
+            self._load = replace(self._load, sources=report.sources)
             self._first_loaded.set()
         elif report.error is not None and self._first.error is None and not self._retired.is_set():
             self._on_failed_replacement(report.error)
