@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import assert_never
 
 from upwell.events import (
@@ -14,7 +15,7 @@ from upwell.events import (
     RunRequested,
 )
 from upwell.journal.journal import Record
-from upwell.journal.views import AssetState
+from upwell.journal.views import AssetState, RunView
 from upwell.planning.status import AssetStatus
 from upwell.web import models
 from upwell.web.presenting import Present
@@ -23,7 +24,6 @@ KINDS = frozenset(
     cls.kind
     for cls in (
         EventDecided,
-        RunRequested,
         AssetMaterialized,
         AssetFailed,
         AssetSkipped,
@@ -31,7 +31,7 @@ KINDS = frozenset(
         FreshnessChanged,
     )
 )
-"""The kinds of events that say something about why."""
+"""The kinds of events about an asset that say something about why."""
 
 
 def decision(record: Record) -> models.Decision | None:
@@ -40,8 +40,6 @@ def decision(record: Record) -> models.Decision | None:
     match event:
         case EventDecided():
             return _decision(record, event.outcome, event.reason, caused_by=(event.event_id,))
-        case RunRequested():
-            return _decision(record, "requested", event.reason, caused_by=event.event_ids)
         case AssetSkipped():
             return _decision(record, "skipped", event.reason)
         case AssetFailed():
@@ -71,6 +69,30 @@ def _decision(record: Record, outcome: str, reason: str, *, caused_by: tuple[int
         run_id=getattr(record.event, "run_id", None),
         caused_by=caused_by,
     )
+
+
+def run_decision(key: str, run: RunView) -> models.Decision:
+    """Why the run was to make the asset, be it only because it lies downstream of what was asked for."""
+    below = "" if key in run.roots else f"; {key} is downstream of {', '.join(run.roots)}"
+    return models.Decision(
+        event_id=run.requested_id,
+        at=run.requested_at,
+        kind=RunRequested.kind,
+        outcome="requested",
+        reason=run.reason + below,
+        partition=run.partition,
+        run_id=run.run_id,
+        caused_by=run.event_ids,
+    )
+
+
+def newest_first(
+    key: str, records: Iterable[Record], runs: Iterable[RunView], limit: int
+) -> tuple[models.Decision, ...]:
+    """The newest decisions among events about the asset and runs that were to make it."""
+    decisions = [found for record in records if (found := decision(record))]
+    decisions += [run_decision(key, run) for run in runs]
+    return tuple(sorted(decisions, key=lambda one: one.event_id, reverse=True)[:limit])
 
 
 def stale_because(key: str, present: Present) -> tuple[str, ...]:

@@ -7,7 +7,15 @@ from collections import Counter as Tally
 import anyio
 import anyio.abc
 import anyio.lowlevel
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
@@ -51,6 +59,7 @@ class Metrics:
         self._queries = queries
         self._clock = clock
         self._freshness: dict[str, FreshnessState] = {}
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self.webhooks = WebhookCounts(registry)
@@ -62,7 +71,6 @@ class Metrics:
         self._open = Gauge("upwell_runs_open", "Runs that have not ended", ["status"], registry=registry)
         self._fresh = Gauge("upwell_assets_by_freshness", "Assets by freshness state", ["state"], registry=registry)
         self._head = Gauge("upwell_journal_head", "Id of the newest event", registry=registry)
-        self._behind = Gauge("upwell_reactor_behind", "Events the reactor has not looked at yet", registry=registry)
         self._lag = Gauge("upwell_event_loop_lag_seconds", "Time one turn of the event loop took", registry=registry)
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -99,7 +107,6 @@ class Metrics:
         await anyio.lowlevel.checkpoint()
         self._lag.set(self._clock.monotonic() - begun)
         self._head.set(self._journal.head)
-        self._behind.set(max(0, self._journal.head - await self._queries.progress("reactor")))
         _, runs = await self._queries.unfinished_runs()
         open_runs = Tally(run.status for run in runs)
         for status in ("QUEUED", "STARTED"):

@@ -14,7 +14,9 @@ from upwell.events import (
     ErrorInfo,
     EventDecided,
     FreshnessChanged,
+    PlannedStep,
     RunId,
+    RunRequested,
 )
 from upwell.journal.database import StoredJournal
 
@@ -135,6 +137,28 @@ async def test_explain_lists_the_decisions_newest_first(client: httpx.AsyncClien
         ("requested", "it listens to webhook:orders"),
     ]
     assert answer["decisions"][2]["caused_by"] == [1]
+
+
+async def test_explain_says_why_a_run_made_what_lies_downstream(
+    client: httpx.AsyncClient, journal: StoredJournal
+) -> None:
+    plan = (
+        PlannedStep(id="s1", step="raw/orders", assets=("raw/orders",)),
+        PlannedStep(id="s2", step="fct_orders", assets=("fct_orders",), waits_for=("s1",), asked=False),
+    )
+    await journal.append(
+        EventDecided(event_id=7, outcome="requested", reason="r", assets=("raw/orders",), run_id=RunId("r1")),
+        RunRequested(
+            run_id=RunId("r1"), lane="l", plan=plan, reason="orders came", roots=("raw/orders",), event_ids=(7,)
+        ),
+        AssetMaterialized(asset="fct_orders", run_id=RunId("r1")),
+    )
+    first = (await client.get("/api/v1/explain", params={"asset": "fct_orders", "limit": 1})).json()
+    assert [one["outcome"] for one in first["decisions"]] == ["materialized"]
+    params = {"asset": "fct_orders", "before": first["next"]}
+    (requested,) = (await client.get("/api/v1/explain", params=params)).json()["decisions"]
+    assert requested["reason"] == "orders came; fct_orders is downstream of raw/orders"
+    assert (requested["run_id"], requested["caused_by"]) == ("r1", [7])
 
 
 @pytest.mark.parametrize(

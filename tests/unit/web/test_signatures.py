@@ -4,10 +4,12 @@ import base64
 import hashlib
 import hmac
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import EntryPoint
 
 import pytest
 from standardwebhooks import Webhook
 
+from upwell.web import signatures
 from upwell.web.signatures import Bearer, GitHub, Insecure, SignatureRejected, StandardWebhooks, scheme_factory
 
 NOW = datetime.fromtimestamp(1614265330, UTC)
@@ -147,3 +149,9 @@ def test_insecure_asks_for_nothing() -> None:
 def test_an_unknown_scheme_is_named_with_those_that_exist() -> None:
     with pytest.raises(ValueError, match=r"no signature scheme 'carrier-pigeon'\. Known are bearer, github, standard"):
         scheme_factory("carrier-pigeon")
+
+
+def test_a_package_may_bring_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = EntryPoint(name="acme", value="upwell.web.signatures:Bearer", group="upwell.signatures")
+    monkeypatch.setattr(signatures, "entry_points", lambda **wanted: [plugin] if plugin.matches(**wanted) else [])
+    assert scheme_factory("acme") is Bearer

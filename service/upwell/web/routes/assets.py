@@ -69,11 +69,13 @@ async def explain(
     key = find_asset(parts, asset).key
     present = await read_present(parts)
     records = await parts.queries.events(asset=key, kinds=explaining.KINDS, before=before, limit=limit)
+    runs = await parts.queries.runs(asset=key, before=before, limit=limit)
+    decisions = explaining.newest_first(key, records, runs, limit)
     return models.Explanation(
         asset=key,
         status=present.statuses[key],
         summary=explaining.summary(key, present),
         stale_because=explaining.stale_because(key, present),
-        decisions=tuple(found for record in records if (found := explaining.decision(record))),
-        next=records[-1].id if len(records) == limit else None,
+        decisions=decisions,
+        next=decisions[-1].event_id if len(decisions) == limit else None,
     )
