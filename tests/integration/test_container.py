@@ -217,7 +217,8 @@ class Container:
         """The service itself, below the processes of buildah."""
         assert self.process is not None
         below = psutil.Process(self.process.pid).children(recursive=True)
-        return next(process for process in below if "/opt/upwell/bin/upwell" in process.cmdline())
+        entry = ["/opt/upwell/bin/python3", "/opt/upwell/bin/upwell"]
+        return next(process for process in below if process.cmdline()[:2] == entry)
 
     def stop(self) -> int:
         """SIGTERM to the service, and its exit code."""
@@ -278,7 +279,7 @@ def test_the_service_writes_only_to_its_volume_and_tmp(container: Container) -> 
     container.start()
     container.request("POST", "/webhooks/orders", json={"order": 1, "paid": True}).raise_for_status()
     started = container.service().create_time()
-    container.stop()
+    assert container.stop() == 0
     top = [path for path in container.image.root.iterdir() if path.name not in {"tmp", "data", "proc", "sys", "dev"}]
     written = [
         path
