@@ -126,8 +126,8 @@ class Service:
             stations.start_soon(self._pruner.run)
         await stations.start(self._locations.run)
         await self._project.until_loaded()
-        await stations.start(self._supervisor.run)
         await stations.start(self._freshness.run)
+        await stations.start(self._supervisor.run)
         await stations.start(self._reactor.run)
         await intake.start(self._sources.run)
         log.info(
