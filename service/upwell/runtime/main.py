@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import TextIO, assert_never
 
 import uvloop
-from anyio import to_thread
 
 from upwell.events import ErrorInfo
 from upwell.runtime.code import Code
@@ -29,6 +28,7 @@ from upwell.runtime.messages import (
     WorkerMessage,
 )
 from upwell.runtime.protocol import FrameError, FrameReader, encode
+from upwell.runtime.step_thread import StepThread
 from upwell.runtime.steps import run_step
 
 _OUT_OF_MEMORY = frozenset({"MemoryError", "_ArrayMemoryError", "ArrowMemoryError"})
@@ -48,6 +48,7 @@ class Worker:
         self._memory_limit = memory_limit
         self._code: Code | None = None
         self._log = _step_log()
+        self._thread = StepThread()
 
     async def answer(self, message: ServiceMessage) -> WorkerMessage:
         match message:
@@ -65,7 +66,7 @@ class Worker:
         if self._code is None:
             error = ErrorInfo(type="LocationNotLoaded", message=f"no code of location {task.location!r} is loaded")
             return StepReport(error=error)
-        report = await run_step(task, self._code, blocking=to_thread.run_sync, log=self._log)
+        report = await run_step(task, self._code, blocking=self._thread, log=self._log)
         return self._with_reason(report)
 
     def _with_reason(self, report: StepReport) -> StepReport:
