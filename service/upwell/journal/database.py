@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -109,10 +109,23 @@ async def open_journal(url: str, *, clock: Clock, bounds: QueueBounds | None = N
         queries = Queries(store)
         feed = Feed(await queries.head())
         writer = Writer(store, feed, clock, bounds or QueueBounds())
-        async with anyio.create_task_group() as tasks:
-            await tasks.start(writer.run)
-            try:
-                yield StoredJournal(store, feed, writer, clock)
-            finally:
-                feed.close()
-                writer.stop()
+        with _plain_errors():
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(writer.run)
+                try:
+                    yield StoredJournal(store, feed, writer, clock)
+                finally:
+                    feed.close()
+                    writer.stop()
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Let an error of the caller's pass as it is: that there is a task group here is nothing to it."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) > 1:
+            raise
+        [error] = group.exceptions
+        raise error from error.__cause__

@@ -207,7 +207,7 @@ class Writer:
 
     async def _rest(self) -> None:
         """Wait until a new append wants to try, or the pause is over."""
-        if self._pause is None or any(not waiting.kept for waiting in self._queue):
+        if self._pause is None or self._stopping or any(not waiting.kept for waiting in self._queue):
             return
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._cancel_on_wake, tasks.cancel_scope)

@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -110,14 +110,29 @@ class SQLiteStore:
         """Hold the writing connection open meanwhile."""
         writer = await self._writer
         try:
-            for pragma in _PRAGMAS:
-                await writer.execute_fetchall(f"PRAGMA {pragma}")
+            await self._configure()
+            # The readers end first, so that the writer's end is a complete checkpoint.
+            async with self.reading_only():
+                yield self
+        finally:
+            with anyio.CancelScope(shield=True):  # the lock file is given back next, cancelled or not
+                await writer.close()
+
+    @asynccontextmanager
+    async def reading_only(self) -> AsyncIterator[SQLiteStore]:
+        """Lend connections that read meanwhile."""
+        try:
             yield self
         finally:
-            # Shielded, as the lock file is given back next. The readers go first: the writer's end is a checkpoint.
             with anyio.CancelScope(shield=True):
                 await self._readers.dispose()
-                await writer.close()
+
+    async def _configure(self) -> None:
+        try:
+            for pragma in _PRAGMAS:
+                await self._writer.execute_fetchall(f"PRAGMA {pragma}")
+        except sqlite3.DatabaseError as error:
+            raise JournalUnavailable(f"{self._path} cannot be opened: {error}") from error
 
     async def transact(self, transaction: Transaction[T]) -> T:
         results: list[T] = []
@@ -241,7 +256,9 @@ def _require_journal(connection: Connection, path: Path) -> None:
         application_id = connection.exec_driver_sql("PRAGMA application_id").scalar()
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
     except DatabaseError as error:
-        raise JournalError(f"{path} is no SQLite database ({error.orig}); move it away or name another file") from error
+        if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_NOTADB:
+            raise
+        raise JournalError(f"{path} is no SQLite database; move it away or name another file") from error
     if application_id != APPLICATION_ID and pages:
         raise JournalError(f"{path} is a database of another application; move it away or name another file")
     if not pages:
@@ -251,11 +268,6 @@ def _require_journal(connection: Connection, path: Path) -> None:
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
 
 
-@asynccontextmanager
-async def open_reader(path: Path) -> AsyncIterator[SQLiteStore]:
+def open_reader(path: Path) -> AbstractAsyncContextManager[SQLiteStore]:
     """The database file for reading only, also while a service has it open: never made, upgraded or checkpointed."""
-    store = SQLiteStore(path)
-    try:
-        yield store
-    finally:
-        await store._readers.dispose()
+    return SQLiteStore(path).reading_only()
