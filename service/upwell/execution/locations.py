@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 
 from upwell import logs
 from upwell.clock import Clock
@@ -152,7 +153,8 @@ class Locations:
             loading.cancel_scope.cancel()
 
     async def _prepare_and_load(self, nursery: NurseryProcess, loading: anyio.abc.TaskGroup) -> None:
-        roots = [root for place in self._locations.values() for root in _roots(place.spec)]
+        specs = [place.spec for place in self._locations.values()]
+        roots = await anyio.to_thread.run_sync(_roots, specs)
         try:
             await nursery.preload(self._preload, roots)
         except NurseryGone:
@@ -226,8 +228,8 @@ class Locations:
             self._attempted.set()
 
 
-def _roots(spec: LocationSpec) -> list[str]:
-    """Where the source of a location is looked for: what it names first, then what lies beside it."""
-    directory = Path(spec.working_directory).resolve()
-    files = [directory / file for file in spec.files]
-    return [str(path) for path in (*files, *(file.parent for file in files), directory)]
+def _roots(specs: Sequence[LocationSpec]) -> list[str]:
+    """Where the source of the locations is looked for: what they name first, then what lies beside it."""
+    directories = {spec.name: Path(spec.working_directory).resolve() for spec in specs}
+    files = [directories[spec.name] / file for spec in specs for file in spec.files]
+    return [str(path) for path in (*files, *(file.parent for file in files), *directories.values())]

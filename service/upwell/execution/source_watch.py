@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
+import anyio.to_thread
 from watchfiles import Change, awatch
 
 from upwell import logs
@@ -28,7 +29,7 @@ async def changed_locations(specs: Sequence[LocationSpec], clock: Clock) -> Asyn
     directory costs nothing.
     """
     while True:
-        watched = {spec.name: set(_folders(spec)) for spec in specs}
+        watched = await anyio.to_thread.run_sync(_watched, specs)
         try:
             async for changes in awatch(
                 *set().union(*watched.values()),
@@ -48,6 +49,10 @@ async def changed_locations(specs: Sequence[LocationSpec], clock: Clock) -> Asyn
             # Such as a folder that has gone, or a file name that is not text.
             log.warning("reload.watch_interrupted", reason=str(error))
             await clock.sleep_until(clock.now() + _PAUSE)
+
+
+def _watched(specs: Sequence[LocationSpec]) -> dict[str, set[Path]]:
+    return {spec.name: set(_folders(spec)) for spec in specs}
 
 
 def _folders(spec: LocationSpec) -> Iterator[Path]:
