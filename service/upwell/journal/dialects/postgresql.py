@@ -64,11 +64,11 @@ class PostgreSQLStore:
 
     async def transact(self, transaction: Transaction[T]) -> T:
         async with self._one_at_a_time:
-            connection = await self._writer()
             try:
-                return await self._run(connection, transaction)
+                return await self._run(await self._writer(), transaction)
             except Exception as error:
-                if not _is_refusal(error):
+                # Another service may have taken the lock while the connection was lost: a reason to wait, too.
+                if not _is_refusal(error) and not isinstance(error, JournalError):
                     raise
                 raise JournalUnavailable(f"{_shown(self._url)} cannot be written now: {error}") from error
 
