@@ -77,7 +77,8 @@ def _from_parquet(content: bytes, annotation: object) -> Any:
     import pyarrow
     import pyarrow.parquet
 
-    table = pyarrow.parquet.read_table(pyarrow.BufferReader(content))
+    # Not read_table: that loads the whole dataset machinery, for a single file in memory.
+    table = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content)).read()
     package = str(getattr(annotation, "__module__", "")).partition(".")[0]
     if package == "pyarrow":
         return table
