@@ -28,6 +28,9 @@ log = logs.get_logger()
 PRELOAD = ("pandas", "pyarrow.parquet")
 """What most data projects import, and what takes longest."""
 
+OURS = ("upwell_sensors",)
+"""What most projects import of ours beside `upwell`, which the nursery has anyway."""
+
 LOAD_TIMEOUT = 60.0
 """Seconds that importing a location's code may take."""
 
@@ -75,7 +78,7 @@ class Locations:
         self._clock = clock
         self._home = home.absolute()
         self._workers = workers
-        self._preload = tuple(preload)
+        self._preload = (*preload, *OURS)
         self._memory_limit = memory_limit
         self._watch = watch
         self._load_timeout = load_timeout
