@@ -6,6 +6,7 @@ UpwellError
 ├── SelectionError (ValueError)       a selection string that cannot be read or matches nothing known
 ├── PartitionError (ValueError)       no such partition, or a partition is missing from a request
 ├── JournalError
+│   ├── JournalInUse                  another process has the database; ask that one, or use another database
 │   ├── JournalUnavailable            the disk is full, the database locked or gone; try again later
 │   ├── JournalBusy                   the queue before the writer is full; try again later
 │   └── ExpectationFailed             an append's guard did not hold any more
@@ -57,6 +58,10 @@ class PartitionError(UpwellError, ValueError):
 
 class JournalError(UpwellError):
     """The journal could not do what was asked."""
+
+
+class JournalInUse(JournalError):
+    """Another process, most often a running service, has the database open for writing."""
 
 
 class JournalUnavailable(JournalError):

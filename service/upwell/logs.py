@@ -300,12 +300,12 @@ class ConsoleLines:
 
     def __call__(self, fields: Mapping[str, Any]) -> str:
         rest = {key: value for key, value in fields.items() if value is not None and value not in ("", [], {})}
-        level, event = rest.pop("level", "info"), escape(str(rest.pop("event", "")))
+        level, event = rest.pop("level", "info"), escape(str(rest.pop("event", "")).strip())
         at = datetime.fromisoformat(str(rest.pop("timestamp"))).astimezone()
         long = [str(text) for key in self._LONG if (text := rest.pop(key, None))]
-        subject = next((rest.pop(key) for key in self._SUBJECTS if key in rest), None)
+        subject = next(((key, rest.pop(key)) for key in self._SUBJECTS if key in rest), None)
         took = rest.pop("duration", None)
-        words = [] if subject is None else [self._paint(escape(str(subject)), "1")]
+        words = [] if subject is None else [self._paint(_value(*subject), "1")]
         words.extend(f"{self._paint(f'{key}=', '2')}{_value(key, value)}" for key, value in rest.items())
         words.extend([] if took is None else [f"in {spoken(float(took))}"])
         mark = "!" if level in ("warning", "error", "critical") else " "

@@ -235,7 +235,7 @@ def console(**fields: Any) -> str:
             {"level": "error", "event": "asset.failed", "asset": "raw", "error": "no rows", "traceback": "a\n b"},
             '! asset.failed       raw error="no rows"\n    a\n     b',
         ),
-        ({"event": "run.started", "run_id": "ab" * 16}, "  run.started        " + "ab" * 16),
+        ({"event": "run.started", "run_id": "ab" * 16}, "  run.started        abababab"),
         (
             {"event": "asset.skipped", "asset": "a", "run_id": "ab" * 16, "cause": None},
             "  asset.skipped      a run_id=abababab",

@@ -55,7 +55,7 @@ def find_definitions(specs: Iterable[LocationSpec], home: Path) -> Found:
     for spec in specs:
         report = describe(spec, home)
         if report.error is not None:
-            problems.extend(_problems_of(spec.name, report.error))
+            problems.extend(problems_of(spec.name, report.error))
         elif report.snapshot is not None:
             try:
                 project.replace(report.snapshot)
@@ -88,7 +88,8 @@ def describe(spec: LocationSpec, home: Path) -> LocationReport:
     )
 
 
-def _problems_of(location: str, error: ErrorInfo) -> list[Problem]:
+def problems_of(location: str, error: ErrorInfo) -> list[Problem]:
+    """What kept a location from loading, each with its file and line where they are known."""
     if error.traceback is None:  # the message says it all, with file and line where there are any
         return [_read(location, text) for text in _entries(error.message)]
     frames = list(_FRAME.finditer(error.traceback))

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import anyio
-import httpx
 import typer
 
 from upwell.cli.failures import Unreachable
@@ -68,16 +67,10 @@ async def _print_newest(api: ServiceApi, limit: int, wanted: Mapping[str, Any], 
 
 async def _follow(api: ServiceApi, after: int | None, wanted: Mapping[str, Any], *, as_json: bool) -> None:
     """Print what happens from `after` on. The stream knows kinds and assets; the rest is sifted here."""
-    try:
-        async with api.follow(after=after, kind=wanted["kind"], asset=wanted["asset"]) as lines:
-            async for line in lines:
-                if not line.startswith("data:"):
-                    continue
-                event = Event.model_validate_json(line.removeprefix("data:"))
-                if wanted["run"] in (None, event.run_id) and wanted["source"] in (None, event.source):
-                    _print(event, as_json=as_json)
-    except httpx.TransportError as error:
-        raise Unreachable(f"the service stopped answering: {error}") from error
+    async with api.follow(after=after, kind=wanted["kind"], asset=wanted["asset"]) as events:
+        async for event in events:
+            if wanted["run"] in (None, event.run_id) and wanted["source"] in (None, event.source):
+                _print(event, as_json=as_json)
 
 
 def _print(event: Event, *, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from upwell.cli.offline import offline_app
 from upwell.cli.output import note
 from upwell.runtime.messages import LocationSpec
 from upwell.settings import Settings
+from upwell.web.models import Event
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -40,22 +41,53 @@ class ServiceApi:
             raise _refusal(response)
         return answer.model_validate_json(response.content)
 
+    async def post(self, path: str, body: BaseModel, answer: type[M]) -> M:
+        """The answer to `body` at `path`.
+
+        Raises:
+            CommandError: the service refused, with its own words.
+        """
+        try:
+            response = await self._client.post(f"/api/v1{path}", json=body.model_dump(mode="json"))
+        except httpx.TransportError as error:
+            raise Unreachable(f"the service at {self._client.base_url} stopped answering: {error}") from error
+        if response.is_error:
+            raise _refusal(response)
+        return answer.model_validate_json(response.content)
+
     @asynccontextmanager
-    async def follow(self, **params: Any) -> AsyncIterator[AsyncIterator[str]]:
-        """The lines of the event stream, without end."""
+    async def follow(self, **params: Any) -> AsyncIterator[AsyncIterator[Event]]:
+        """The journal as it grows, for as long as the service runs.
+
+        Raises:
+            CommandError: the service refused, or stopped answering.
+        """
         given = {key: value for key, value in params.items() if value is not None}
-        async with self._client.stream("GET", "/api/v1/stream", params=given, timeout=None) as response:
-            if response.is_error:
-                await response.aread()
-                raise _refusal(response)
-            yield response.aiter_lines()
+        try:
+            async with self._client.stream("GET", "/api/v1/stream", params=given, timeout=None) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise _refusal(response)
+                yield _events(response.aiter_lines())
+        except httpx.TransportError as error:
+            raise Unreachable(f"the service at {self._client.base_url} stopped answering: {error}") from error
+
+
+async def _events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
+    async for line in lines:
+        if line.startswith("data:"):
+            yield Event.model_validate_json(line.removeprefix("data:"))
 
 
 @asynccontextmanager
 async def connect(
-    settings: Settings, specs: Sequence[LocationSpec], *, needs_definitions: bool = True
+    settings: Settings, specs: Sequence[LocationSpec], *, needs_definitions: bool = True, offline: bool = True
 ) -> AsyncIterator[ServiceApi]:
     """The API of the running service; where none runs, that of its journal on disk and the definitions in `specs`.
+
+    Args:
+        needs_definitions: whether the definitions matter for what will be asked.
+        offline: whether the disk will do.
 
     Raises:
         Unreachable: there is neither.
@@ -67,7 +99,7 @@ async def connect(
         if reason is None:
             yield ServiceApi(client, live=True)
             return
-    if settings.url:
+    if settings.url or not offline:
         raise Unreachable(f"the service at {settings.base_url} cannot be reached: {reason}. Is the address right?")
     async with offline_app(settings, specs, reason, needs_definitions=needs_definitions) as app:
         note(f"no service answers at {settings.base_url}; this is what is on disk")

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from upwell.errors import JournalError, JournalUnavailable
+from upwell.errors import JournalError, JournalInUse, JournalUnavailable
 from upwell.journal.schema import bring_up_to_date
 from upwell.journal.statements import Statements
 from upwell.journal.store import Call, Row, Run, Transaction, refusals_named
@@ -155,7 +155,7 @@ class PostgreSQLStore:
             await connection.close()
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise JournalUnavailable(f"{_shown(self._url)} cannot be reached: {error}") from error
-        raise JournalError(
+        raise JournalInUse(
             f"{_shown(self._url)} is in use by another service (server process {owner}); "
             "stop that service first, or give this one a database of its own"
         )

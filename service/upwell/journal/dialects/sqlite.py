@@ -27,7 +27,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from upwell.errors import JournalError, JournalUnavailable
+from upwell.errors import JournalError, JournalInUse, JournalUnavailable
 from upwell.journal.schema import bring_up_to_date
 from upwell.journal.statements import Statement, Statements
 from upwell.journal.store import Call, Fetch, Row, Run, Transaction, drive, refusals_named
@@ -219,7 +219,7 @@ def _lock(path: Path) -> int:
     except BlockingIOError:
         owner = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
         os.close(descriptor)
-        raise JournalError(
+        raise JournalInUse(
             f"{path} is in use by process {owner}; stop that service first, or give this one a database of its own"
         ) from None
     os.truncate(descriptor, 0)

@@ -1,0 +1,299 @@
+"""The commands against a real service, and beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
+
+UPWELL = Path(sys.executable).with_name("upwell")
+ORDER = {"order": 1005, "day": "2024-05-02", "status": "completed", "amount": 12.0}
+
+
+def environment(**settings: str) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("UPWELL_")}
+    return clean | {"TZ": "UTC", "NO_COLOR": "1"} | settings
+
+
+def upwell(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [UPWELL, *arguments], cwd=folder, env=environment(**settings), capture_output=True, text=True, timeout=60
+    )
+
+
+class Service:
+    """`upwell serve` or `upwell dev` in a project's folder."""
+
+    def __init__(self, folder: Path, command: str, **settings: str) -> None:
+        self.folder = folder
+        self.log = folder / "service.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [UPWELL, command, "--port", "0"], cwd=folder, env=environment(**settings), stdout=log, stderr=log
+            )
+        ready = self.wait_for(r"service\.ready.*?(http://[\d.]+:\d+)")
+        self.url = ready[1]
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """Wait until the log has a line like that."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if match := re.search(pattern, self.log.read_text()):
+                return match
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.02)
+        raise AssertionError(f"no line like {pattern}:\n{self.log.read_text()}")
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        return upwell(self.folder, *arguments, **{"UPWELL_URL": self.url} | settings)
+
+    def json(self, *arguments: str) -> Any:
+        done = self.run(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `upwell init` makes."""
+    folder = tmp_path_factory.mktemp("projects") / "shop"
+    done = upwell(folder.parent, "init", "shop")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def service(shop: Path) -> Iterator[Service]:
+    """The service on it, with everything fresh from the file that lies in its landing folder."""
+    running = Service(shop, "serve")
+    running.wait_for(r'"run\.succeeded"')
+    yield running
+    running.process.kill()
+    running.process.wait()
+
+
+def test_every_line_of_serve_is_a_json_object_with_time_level_and_event(service: Service) -> None:
+    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    assert all(list(line)[:3] == ["timestamp", "level", "event"] for line in lines)
+    events = [line["event"] for line in lines]
+    expected = [
+        "location.loaded",
+        "service.ready",
+        "file.changed",
+        "run.requested",
+        "run.started",
+        "asset.materialized",
+    ]
+    assert [event for event in dict.fromkeys(events) if event in expected] == expected
+
+
+def test_status_shows_what_is_up_to_date_and_fresh(service: Service) -> None:
+    done = service.run("status")
+    header, *rows = done.stdout.splitlines()
+    assert header.split() == ["ASSET", "STATUS", "FRESHNESS", "SINCE", "LAST", "MATERIALIZED"]
+    assert [row.split()[:3] for row in rows] == [
+        ["raw_orders", "up_to_date", "-"],
+        ["fct_orders", "up_to_date", "-"],
+        ["daily_sales", "up_to_date", "PASS"],
+    ]
+
+
+def test_status_takes_a_selection(service: Service) -> None:
+    assert [one["key"] for one in service.json("status", "group:marts")["assets"]] == ["fct_orders", "daily_sales"]
+
+
+def test_list_tells_what_there_is(service: Service) -> None:
+    assert [one["key"] for one in service.json("list", "assets")["assets"]] == [
+        "raw_orders",
+        "fct_orders",
+        "daily_sales",
+    ]
+    assert {one["name"] for one in service.json("list", "sources")["sources"]} == {
+        "files:landing/orders-*.csv",
+        "webhook:orders",
+    }
+    assert service.json("list", "jobs") == {"jobs": []}
+
+
+def test_explain_tells_why(service: Service) -> None:
+    done = service.run("explain", "daily_sales")
+    assert done.stdout.startswith("daily_sales is up to date")
+    assert "listened to by raw_orders" in done.stdout
+
+
+def test_what_is_not_there_is_wrong_usage(service: Service) -> None:
+    for arguments in (["explain", "nosuch"], ["status", "nosuch"], ["status", "group:("]):
+        done = service.run(*arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("upwell: ")
+
+
+def test_events_tail_prints_the_newest_oldest_first(service: Service) -> None:
+    events = [json.loads(line) for line in service.run("events", "tail", "-n", "3", "--json").stdout.splitlines()]
+    assert [event["id"] for event in events] == sorted(event["id"] for event in events)
+    kinds = {line.split()[3] for line in service.run("events", "tail", "--kind", "check.evaluated").stdout.splitlines()}
+    assert kinds == {"check.evaluated"}
+
+
+@pytest.fixture
+def tail(service: Service) -> Iterator[subprocess.Popen[str]]:
+    """`upwell events tail --follow`, for webhooks only."""
+    command = [str(UPWELL), "events", "tail", "-n", "0", "--follow", "--kind", "webhook.accepted", "--json"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        env=environment(UPWELL_URL=service.url),
+        text=True,
+        cwd=service.folder,
+        # A shell that started the tests in the background has them, and so their children, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        yield process
+        process.kill()
+
+
+def test_events_tail_follows_until_ctrl_c(service: Service, tail: subprocess.Popen[str]) -> None:
+    time.sleep(1.5)  # until it listens; what comes earlier would not be shown
+    receipt = httpx.post(f"{service.url}/webhooks/orders", json=ORDER).json()
+    assert tail.stdout is not None
+    assert json.loads(tail.stdout.readline())["id"] == receipt["event_id"]
+    tail.send_signal(signal.SIGINT)
+    assert tail.wait(10) == 0
+
+
+def test_the_database_is_copied_while_the_service_writes_it(service: Service, tmp_path: Path) -> None:
+    done = service.run("db", "backup", str(tmp_path / "copy.db"))
+    assert done.returncode == 0, done.stderr
+    copy = sqlite3.connect(tmp_path / "copy.db")
+    assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert copy.execute("SELECT count(*) FROM events").fetchone()[0] > 5
+    copy.close()
+    again = service.run("db", "backup", str(tmp_path / "copy.db"))
+    assert again.returncode == 3
+    assert "exists" in again.stderr
+
+
+@pytest.mark.parametrize("arguments", [["upgrade"], ["prune", "--older-than", "1d"]])
+def test_the_database_of_a_running_service_is_written_by_nobody_else(service: Service, arguments: list[str]) -> None:
+    done = service.run("db", *arguments)
+    assert done.returncode == 3
+    assert f"in use by process {service.process.pid}" in done.stderr
+
+
+def test_after_a_graceful_stop_the_commands_read_the_disk(tmp_path: Path) -> None:
+    assert upwell(tmp_path, "init", "shop").returncode == 0
+    running = Service(tmp_path / "shop", "serve")
+    running.wait_for(r'"run\.succeeded"')
+    assert running.stop() == 0
+    done = upwell(running.folder, "status", UPWELL_PORT="1")
+    assert done.returncode == 0
+    assert [row.split()[:3] for row in done.stdout.splitlines()[1:]] == [
+        ["raw_orders", "up_to_date", "-"],
+        ["fct_orders", "up_to_date", "-"],
+        ["daily_sales", "up_to_date", "PASS"],
+    ]
+    assert "no service answers" in done.stderr
+    tail = upwell(running.folder, "events", "tail", "-n", "1", UPWELL_PORT="1")
+    assert "service.stopping" in tail.stdout
+    assert upwell(running.folder, "db", "upgrade").returncode == 0
+
+
+def test_without_definitions_status_tells_what_the_journal_knows(tmp_path: Path) -> None:
+    assert upwell(tmp_path, "init", "shop").returncode == 0
+    running = Service(tmp_path / "shop", "serve")
+    running.wait_for(r'"run\.succeeded"')
+    assert running.stop() == 0
+    (running.folder / "definitions.py").unlink()
+    done = upwell(running.folder, "status", "--json", UPWELL_PORT="1")
+    assert {one["key"] for one in json.loads(done.stdout)["assets"]} == {"raw_orders", "fct_orders", "daily_sales"}
+
+
+def test_where_there_is_neither_service_nor_database_it_says_how_to_start(tmp_path: Path) -> None:
+    for arguments in (["status"], ["explain", "x"], ["events", "tail"], ["list", "assets"]):
+        done = upwell(tmp_path, *arguments, UPWELL_PORT="1")
+        assert done.returncode == 3
+        assert "upwell dev -f FILE" in done.stderr
+
+
+def test_a_named_service_that_does_not_answer_is_not_replaced_by_the_disk(shop: Path) -> None:
+    done = upwell(shop, "status", "--url", "http://127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "http://127.0.0.1:1 cannot be reached" in done.stderr
+
+
+def test_dev_writes_for_people_and_loads_changed_code(tmp_path: Path) -> None:
+    assert upwell(tmp_path, "init", "shop").returncode == 0
+    running = Service(tmp_path / "shop", "dev")
+    try:
+        running.wait_for(r"\d\d:\d\d:\d\d   run\.succeeded ")
+        definitions = running.folder / "definitions.py"
+        definitions.write_text(definitions.read_text() + "\n\n@asset\ndef refunds(): ...\n")
+        running.wait_for(r"location\.loaded +default generation=2 assets=4")
+        definitions.write_text("1 / 0\n")
+        running.wait_for(r"! location\.failed +default error=\"ZeroDivisionError: division by zero\"\n +Traceback")
+    finally:
+        assert running.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that asks for a token."""
+    folder = tmp_path_factory.mktemp("guarded")
+    assert upwell(folder, "init", "shop").returncode == 0
+    running = Service(folder / "shop", "serve", UPWELL_API_TOKENS="viewer:bobs-long-token")
+    yield running
+    running.process.kill()
+    running.process.wait()
+
+
+class TestTokens:
+    def test_are_needed_and_the_message_says_which_variable(self, guarded: Service) -> None:
+        done = guarded.run("status")
+        assert done.returncode == 3
+        assert "UPWELL_API_TOKEN" in done.stderr
+
+    def test_open_the_api(self, guarded: Service) -> None:
+        assert guarded.run("status", UPWELL_API_TOKEN="bobs-long-token").returncode == 0
+
+    def test_never_stand_in_the_log(self, guarded: Service) -> None:
+        assert "bobs-long-token" not in guarded.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"UPWELL_HOST": "0.0.0.0"}, "UPWELL_API_TOKENS"),
+        ({"UPWELL_PORT": "abc"}, "UPWELL_PORT='abc'"),
+        ({"UPWELL_FILES": ""}, "no definitions are named"),
+    ],
+)
+def test_a_service_that_must_not_start_says_why(settings: dict[str, str], words: str, tmp_path: Path) -> None:
+    if settings.get("UPWELL_FILES") != "":
+        (tmp_path / "definitions.py").write_text("")
+    done = upwell(tmp_path, "serve", **settings)
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_a_port_that_is_taken_is_said_in_a_sentence(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "definitions.py").write_text("")
+    done = upwell(tmp_path, "serve", "--port", service.url.rpartition(":")[2])
+    assert done.returncode in (2, 3)
+    assert "Traceback" not in done.stderr
