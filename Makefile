@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+CODE := service sensors tests benchmarks examples
 
 # Options of `make run`: how many days to replay (all that are left when empty), seconds for a day, port.
 DAYS ?=
@@ -29,8 +30,8 @@ test: $(READY) ## all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 check: $(READY) ## style, types and import rules; changes nothing
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
