@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from upwell.errors import UpwellError
 
 
@@ -21,3 +23,12 @@ class Unreachable(CommandError):
     """Neither a service nor a database can be reached."""
 
     exit_code = 3
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group of errors, which is what leaves a task group."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -19,7 +18,7 @@ import typer
 import typer.core
 import typer.main
 
-from upwell.cli.failures import CommandError
+from upwell.cli.failures import CommandError, leaves
 from upwell.errors import (
     DefinitionError,
     JournalError,
@@ -74,21 +73,12 @@ class LazyCommands(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)
         except (UpwellError, BaseExceptionGroup) as error:
-            errors = list(_leaves(error))
-            if not all(isinstance(leaf, UpwellError) for leaf in errors):
+            errors = [leaf for leaf in leaves(error) if isinstance(leaf, UpwellError)]
+            if len(errors) < len(list(leaves(error))):
                 raise
             for message in dict.fromkeys(map(str, errors)):
                 sys.stderr.write(f"upwell: {message}\n")
             raise typer.Exit(max(exit_code(leaf) for leaf in errors)) from None
-
-
-def _leaves(error: BaseException) -> Iterator[Any]:
-    """The errors in a group of errors, which is what leaves a task group."""
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
 
 
 def load(entry: Entry) -> Any:
