@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias, TypeVar, assert_never
@@ -52,19 +52,16 @@ class Entry:
 
     events: tuple[Event, ...]
     bodies: tuple[str, ...]
+    size: int  # in characters, as a weight in queues
     progress: Progress | None = None
     expect: tuple[StillQueued, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """How much it weighs in a queue, in characters."""
-        return sum(map(len, self.bodies))
 
 
 def entry_of(events: tuple[Event, ...], progress: Progress | None = None, expect: Sequence[StillQueued] = ()) -> Entry:
     """Encode, once, in the caller's task: what cannot be encoded is the caller's error alone."""
-    bodies = tuple(encode(event).decode() for event in events)
-    return Entry(events=events, bodies=bodies, progress=progress, expect=tuple(expect))
+    bodies = tuple([encode(event).decode() for event in events])
+    size = sum(map(len, bodies))
+    return Entry(events=events, bodies=bodies, size=size, progress=progress, expect=tuple(expect))
 
 
 Outcome: TypeAlias = tuple[Receipt, ...] | ExpectationFailed
@@ -101,7 +98,7 @@ class _Batch:
         if entry.progress is not None:
             progress = entry.progress
             self.changes.append(Upsert(tables.progress, (progress.consumer,), {"event_id": progress.event_id}))
-        return tuple(self._write(event, body) for event, body in zip(entry.events, entry.bodies, strict=True))
+        return tuple([self._write(event, body) for event, body in zip(entry.events, entry.bodies, strict=True)])
 
     def _write(self, event: Event, body: str) -> Receipt:
         delivery = delivery_of(event)
@@ -143,16 +140,16 @@ def write(entries: Sequence[Entry], now: datetime, statements: Statements) -> Tr
     )
     outcomes = [batch.take(entry) for entry in entries]
     if batch.records:
-        yield Run(
-            statements.insert_events, [_row(*written) for written in zip(batch.records, batch.bodies, strict=True)]
-        )
+        at = to_micros(now)
+        rows = [_row(record, at, body) for record, body in zip(batch.records, batch.bodies, strict=True)]
+        yield Run(statements.insert_events, rows)
     yield from _calls(fold(batch.changes), statements)
     return Written(head=batch.head, records=batch.records, sizes=[*map(len, batch.bodies)], outcomes=outcomes)
 
 
-def _row(record: Record, body: str) -> Row:
+def _row(record: Record, at: int, body: str) -> Row:
     event = record.event
-    return (record.id, to_micros(record.at), event.kind, run_of(event), source_of(event), body)
+    return (record.id, at, event.kind, run_of(event), source_of(event), body)
 
 
 def _known_deliveries(
@@ -189,13 +186,12 @@ def _chunks(keys: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def _calls(folded: Folded, statements: Statements) -> Iterator[Call]:
     for table, rows in folded.upserts.items():
-        names = [column.name for column in table.primary_key]
-        groups: dict[tuple[str, ...], list[Mapping[str, object]]] = {}
+        groups: dict[tuple[str, ...], list[Row]] = {}
         for key, values in rows.items():
-            groups.setdefault(tuple(values), []).append({**dict(zip(names, key, strict=True)), **values})
+            groups.setdefault(tuple(values), []).append((*key, *values.values()))
         for columns, group in groups.items():
-            statement = statements.upsert(table, columns)
-            yield Run(statement, [statement.row(row) for row in group])
+            statement, arrange = statements.upsert(table, columns)
+            yield Run(statement, list(map(arrange, group)))
     for table, keys in folded.removals.items():
         if keys:
             yield Run(statements.remove(table), list(keys))

@@ -117,7 +117,8 @@ def _optional_text(value: Any) -> str | None:
 def project(record: Record) -> Iterator[Change]:
     """Every change of state that the event makes."""
     event = record.event
-    yield from (Upsert(tables.event_assets, (asset, record.id)) for asset in assets_of(event))
+    for asset in assets_of(event):
+        yield Upsert(tables.event_assets, (asset, record.id))
     match event:
         case WebhookAccepted() | FileChanged() | TimerFired() | MessageReceived():
             yield from _source_event(record, event)
@@ -360,7 +361,7 @@ def _location(record: Record, event: LocationLoaded | LocationFailed) -> Upsert:
 class Folded:
     """The changes of a batch, each row once: what to write, remove, and do to the assets of steps, in that order."""
 
-    upserts: dict[Table, dict[tuple[Value, ...], dict[str, Value]]] = field(default_factory=dict)
+    upserts: dict[Table, dict[tuple[Value, ...], Mapping[str, Value]]] = field(default_factory=dict)
     removals: dict[Table, set[tuple[Value, ...]]] = field(default_factory=dict)
     asset_changes: list[AssetChange] = field(default_factory=list)
 
@@ -371,8 +372,10 @@ def fold(changes: Iterable[Change]) -> Folded:
     for change in changes:
         match change:
             case Upsert(table, key, values):
-                folded.upserts.setdefault(table, {}).setdefault(key, {}).update(values)
-                folded.removals.get(table, set()).discard(key)
+                rows = folded.upserts.setdefault(table, {})
+                rows[key] = {**rows[key], **values} if key in rows else values
+                if table in folded.removals:
+                    folded.removals[table].discard(key)
             case Remove(table, key):
                 folded.upserts.get(table, {}).pop(key, None)
                 folded.removals.setdefault(table, set()).add(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from sqlalchemy import BindParameter, Delete, Table, and_, bindparam, delete, func, or_, select, update
@@ -28,6 +29,9 @@ class Statement:
         return tuple([values[name] for name in self.order])
 
 
+# Brings the values of a row into the order of a statement's parameters.
+Arrange: TypeAlias = Callable[[tuple[Any, ...]], tuple[Any, ...]]
+
 # A dialect's own INSERT, with ON CONFLICT: the two that have it share no type.
 InsertFactory: TypeAlias = Callable[[Table], Any]
 
@@ -39,16 +43,21 @@ class Statements:
         self._dialect = dialect
         self._insert = insert
         self._known: dict[Hashable, Statement] = {}
+        self._upserts: dict[tuple[str, tuple[str, ...]], tuple[Statement, Arrange]] = {}
         self.head = self._compile(select(func.max(tables.events.c.id)))
         self.insert_events = self._compile(tables.events.insert())
         self.start_step_assets = self._compile(_start_step_assets())
         self.end_step_assets = self._compile(_end_step_assets())
         self.end_run_assets = self._compile(_end_run_assets())
 
-    def upsert(self, table: Table, columns: tuple[str, ...]) -> Statement:
-        """Write `columns` (beside the primary key) of a row."""
-        keys = tuple(column.name for column in table.primary_key)
-        return self.named((table.name, columns), lambda: _upsert(self._insert, table, keys, columns))
+    def upsert(self, table: Table, columns: tuple[str, ...]) -> tuple[Statement, Arrange]:
+        """Write `columns` of a row; beside the statement, what arranges (*primary key, *columns) as it wants them."""
+        known = (table.name, columns)
+        if known not in self._upserts:
+            given = (*(column.name for column in table.primary_key), *columns)
+            statement = self._compile(_upsert(self._insert, table, given, columns))
+            self._upserts[known] = statement, _arrangement(given, statement.order)
+        return self._upserts[known]
 
     def remove(self, table: Table) -> Statement:
         """Remove the row of a primary key."""
@@ -82,8 +91,15 @@ def lookup_size(wanted: int) -> int:
     return next((size for size in LOOKUP_SIZES if size >= wanted), LOOKUP_SIZES[-1])
 
 
-def _upsert(insert: InsertFactory, table: Table, keys: Sequence[str], columns: Sequence[str]) -> ClauseElement:
-    statement = insert(table).values({name: bindparam(name) for name in (*keys, *columns)})
+def _arrangement(given: tuple[str, ...], wanted: tuple[str, ...]) -> Arrange:
+    if given == wanted:
+        return tuple
+    return itemgetter(*map(given.index, wanted))
+
+
+def _upsert(insert: InsertFactory, table: Table, given: Sequence[str], columns: Sequence[str]) -> ClauseElement:
+    keys = [column.name for column in table.primary_key]
+    statement = insert(table).values({name: bindparam(name) for name in given})
     if not columns:
         conflict: ClauseElement = statement.on_conflict_do_nothing(index_elements=keys)
     else:

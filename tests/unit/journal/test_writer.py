@@ -68,8 +68,10 @@ async def writing(store: FickleStore, clock: FakeClock) -> AsyncIterator[Writer]
     writer = Writer(store, Feed(0), clock, QueueBounds())  # type: ignore[arg-type]  # what the writer needs of a store
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(writer.run)
-        yield writer
-        writer.stop()
+        try:
+            yield writer
+        finally:
+            writer.stop()
 
 
 @pytest.fixture
@@ -86,13 +88,17 @@ def canary(nonce: str) -> Entry:
     return entry_of((Canary(nonce=nonce),))
 
 
+async def append(writer: Writer, entry: Entry) -> None:
+    await writer.append(entry)
+
+
 async def test_what_arrives_during_a_commit_makes_the_next_batch(store: FickleStore, clock: FakeClock) -> None:
     async with writing(store, clock) as writer, anyio.create_task_group() as tasks:
         store.gate = anyio.Event()
-        tasks.start_soon(writer.append, canary("first"))
+        tasks.start_soon(append, writer, canary("first"))
         await anyio.wait_all_tasks_blocked()
         for number in range(10):
-            tasks.start_soon(writer.append, canary(str(number)))
+            tasks.start_soon(append, writer, canary(str(number)))
         await anyio.wait_all_tasks_blocked()
         store.gate.set()
     assert [len(batch) for batch in store.batches] == [1, 10]
