@@ -80,10 +80,10 @@ from upwell.definitions.results import (
 from upwell.definitions.retry_policy import Backoff, Jitter, RetryPolicy
 from upwell.definitions.selection import AssetSelection
 from upwell.definitions.specs import AssetDep, AssetIn, AssetOut, AssetSpec, apply_freshness_policy
-from upwell.in_process_jobs import Definitions, JobDefinition
-from upwell.instance import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
-from upwell.oneshot import materialize
-from upwell.run_result import ExecuteInProcessResult
+from upwell.oneshot.instance import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+from upwell.oneshot.jobs import Definitions, JobDefinition
+from upwell.oneshot.result import ExecuteInProcessResult
+from upwell.oneshot.running import materialize
 from upwell.runtime.contexts import AssetCheckExecutionContext, AssetExecutionContext
 from upwell.runtime.io.contexts import InputContext, OutputContext
 from upwell.runtime.io.filesystem import FilesystemIOManager

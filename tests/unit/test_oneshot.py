@@ -38,7 +38,7 @@ from upwell.definitions.describing import build_snapshot
 from upwell.definitions.graph import AssetGraph
 from upwell.events import Event
 from upwell.execution.executors.in_process import InProcessExecutor
-from upwell.oneshot import run_once
+from upwell.oneshot.running import run_once
 from upwell.planning.planner import plan
 from upwell.runtime.io.memory import InMemoryIOManager
 

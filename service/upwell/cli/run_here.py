@@ -19,7 +19,7 @@ from upwell.events import Event, LocationFailed, RunCanceled, RunRequested, new_
 from upwell.execution.executors.workers import WorkerExecutor
 from upwell.execution.locations import Locations
 from upwell.journal.database import StoredJournal, open_journal
-from upwell.oneshot import run_once
+from upwell.oneshot.running import run_once
 from upwell.planning.planner import plan
 from upwell.reactor.condensing import lane_of
 from upwell.runtime.messages import LocationSpec

@@ -29,7 +29,7 @@ from upwell.events import (
     StepStarted,
     StepSucceeded,
 )
-from upwell.instance import DagsterRun
+from upwell.oneshot.instance import DagsterRun
 
 
 class KeptValues:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from upwell.definitions.definitions import Definitions as DeclaredDefinitions
 from upwell.definitions.jobs import AssetJobDefinition
 from upwell.events import Json
-from upwell.instance import DagsterInstance
-from upwell.oneshot import materialize
-from upwell.run_result import ExecuteInProcessResult
+from upwell.oneshot.instance import DagsterInstance
+from upwell.oneshot.result import ExecuteInProcessResult
+from upwell.oneshot.running import materialize
 
 
 class JobDefinition:

@@ -60,9 +60,9 @@ from upwell.execution.run_state import (
     StartStep,
     StepEnded,
 )
-from upwell.instance import DagsterInstance, DagsterRun, DagsterRunStatus
+from upwell.oneshot.instance import DagsterInstance, DagsterRun, DagsterRunStatus
+from upwell.oneshot.result import ExecuteInProcessResult, KeptValues, RunRecord
 from upwell.planning.planner import plan
-from upwell.run_result import ExecuteInProcessResult, KeptValues, RunRecord
 from upwell.runtime.messages import StepReport, StepTask
 
 OnEvent: TypeAlias = Callable[[Event], None]

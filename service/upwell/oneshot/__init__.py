@@ -1,0 +1,1 @@
+"""Running without the service: `materialize()`, its result and its history, in this process."""
