@@ -40,7 +40,9 @@ def shown(value: float | None, unit: str) -> str:
         return ""
     if unit == "s":
         return seconds(value)
-    return f"{value / 2**20:.0f} MiB" if unit == "bytes" else f"{value:,.4g} {unit}".strip()
+    if unit == "bytes":
+        return f"{value / 2**20:.0f} MiB"
+    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
 
 def percentile(values: Sequence[float], share: float) -> float:
