@@ -23,6 +23,7 @@ import pytest
 from upwell.clock import SystemClock
 from upwell.errors import JournalUnavailable
 from upwell.events import Canary, WebhookAccepted
+from upwell.journal.backup import back_up
 from upwell.journal.database import StoredJournal, open_journal
 from upwell.journal.statements import Statement
 from upwell.journal.store import Fetch
@@ -112,6 +113,31 @@ async def _limit_pages(journal: StoredJournal, pages: int) -> None:
         yield Fetch(Statement(f"PRAGMA max_page_count = {pages}", ()))
 
     await journal._store.transact(limit())
+
+
+async def test_a_backup_taken_under_load_is_whole_and_goes_on_from_where_it_was(tmp_path: Path) -> None:
+    file, copies = tmp_path / "upwell.db", [tmp_path / f"copy{number}.db" for number in range(5)]
+    heads: list[int] = []
+
+    async def send(journal: StoredJournal, lane: int) -> None:
+        for number in range(100_000):
+            await journal.append(WebhookAccepted(source=f"w{lane}", delivery_id=str(number), data="x" * 500))
+
+    async with opened(file) as journal, anyio.create_task_group() as tasks:
+        for lane in range(8):
+            tasks.start_soon(send, journal, lane)
+        for copy in copies:
+            await anyio.sleep(0.05)
+            heads.append(journal.head)
+            await anyio.to_thread.run_sync(back_up, file, copy)
+        tasks.cancel_scope.cancel()
+    for head, copy in zip(heads, copies, strict=True):
+        events = stored(copy)
+        assert [event_id for event_id, *_ in events] == list(range(1, len(events) + 1))
+        assert len(events) >= head
+        async with opened(copy) as journal:
+            [again] = await journal.append(WebhookAccepted(source="w0", delivery_id="0"))
+            assert (again.duplicate, journal.head) == (True, len(events) + 1)
 
 
 LOCKER = """

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 import structlog
 from pydantic import ValidationError
 from pydantic_core import from_json
-from sqlalchemy import RowMapping, Select, func, select
+from sqlalchemy import ColumnElement, RowMapping, Select, false, func, select, union_all
 
 from upwell.events import Json, decode
 from upwell.journal import rows, tables
@@ -33,6 +33,9 @@ Pair: TypeAlias = tuple[str, str | None]  # asset, partition (None: any)
 
 # A SELECT of whatever columns: their types matter to nobody, as rows are read by name.
 _Query: TypeAlias = Select[Any]
+
+# A column of any table, of whatever type.
+Column: TypeAlias = ColumnElement[Any]
 
 _CHUNK = 400  # keys in one statement; databases bound the number of parameters
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -65,14 +68,17 @@ class Queries:
         asset: str | None = None,
     ) -> list[RunView]:
         """Runs, newest first; `before` is the `requested_id` of the last one of the page before."""
-        runs, plan = tables.runs.c, tables.plan_assets.c
+        runs = tables.runs.c
         query = _runs().order_by(runs.requested_id.desc()).limit(limit)
         if before is not None:
             query = query.where(runs.requested_id < before)
-        if statuses is not None:
-            query = query.where(runs.status.in_(statuses))
         if asset is not None:
-            query = query.where(runs.requested_id.in_(select(plan.requested_id).where(plan.asset == asset)))
+            # Without another condition the newest runs of the asset are enough to look at.
+            most = limit if statuses is None else None
+            query = query.where(runs.requested_id.in_(_requests_of(asset, before=before, limit=most)))
+            query = query if statuses is None else query.where(_unindexed(runs.status).in_(statuses))
+        elif statuses is not None:
+            query = query.where(_any_of(query, runs.requested_id, runs.status, statuses))
         return await self._run_views(query)
 
     async def unfinished_runs(self) -> tuple[int, list[RunView]]:
@@ -124,7 +130,7 @@ class Queries:
         for asset, keys in wanted.items():
             for piece in _chunks(keys):
                 query = select(partitions.partition).where(
-                    partitions.asset == asset, partitions.partition.in_(piece), tables.PARTITION_MATERIALIZED
+                    partitions.asset == asset, partitions.partition.in_(piece), partitions.materialized_id > 0
                 )
                 found.update((asset, row["partition"]) for row in await self._rows(query))
         return found
@@ -169,12 +175,14 @@ class Queries:
             query = query.where(place < before)
         if after is not None:
             query = query.where(place > after)
-        if kinds is not None:
-            query = query.where(events.kind.in_(kinds))
         if run is not None:
             query = query.where(events.run_id == run)
         if source is not None:
             query = query.where(events.source == source)
+        if kinds is not None:
+            selective = asset is not None or run is not None or source is not None
+            chosen = _unindexed(events.kind).in_(kinds) if selective else _any_of(query, place, events.kind, kinds)
+            query = query.where(chosen)
         return await self._records(query)
 
     async def events_by_id(self, ids: Collection[int]) -> list[Record]:
@@ -231,6 +239,15 @@ def _runs() -> _Query:
     return select(tables.runs).where(tables.runs.c.requested_id.is_not(None))
 
 
+def _requests_of(asset: str, *, before: int | None, limit: int | None) -> _Query:
+    """The ids of the requests for runs that make the asset, newest first."""
+    plan = tables.plan_assets.c
+    query = select(plan.requested_id).where(plan.asset == asset).distinct()
+    if before is not None:
+        query = query.where(plan.requested_id < before)
+    return query.order_by(plan.requested_id.desc()).limit(limit)
+
+
 def _events_of_runs(ids: Sequence[str]) -> _Query:
     return select(tables.run_events).where(tables.run_events.c.run_id.in_(ids))
 
@@ -238,10 +255,25 @@ def _events_of_runs(ids: Sequence[str]) -> _Query:
 def _partition_counts() -> _Query:
     partitions = tables.asset_partitions.c
     counted = select(partitions.asset, func.count().label("materialized"))
-    return counted.where(tables.PARTITION_MATERIALIZED).group_by(partitions.asset)
+    return counted.where(partitions.materialized_id > 0).group_by(partitions.asset)
 
 
-def _of(query: _Query, column: Any, names: Sequence[str] | None) -> _Query:  # a column of any table
+def _any_of(query: _Query, place: Column, column: Column, values: Collection[str]) -> ColumnElement[bool]:
+    """One of the values, for a query that is ordered by `place` and limited.
+
+    An index on (column, place) is in order for one value only. With IN, everything that has one of them would be
+    sorted; so each value finds its own first ones.
+    """
+    firsts = [query.with_only_columns(place).where(column == value).subquery() for value in values]
+    return place.in_(union_all(*(select(first) for first in firsts))) if firsts else false()
+
+
+def _unindexed(column: Column) -> ColumnElement[str]:
+    """The column, hidden from the planner: another condition is to be looked up, and this one only checked."""
+    return func.coalesce(column, "")
+
+
+def _of(query: _Query, column: Column, names: Sequence[str] | None) -> _Query:
     return query if names is None else query.where(column.in_(names))
 
 

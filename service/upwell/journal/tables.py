@@ -205,12 +205,7 @@ asset_partitions = Table(
     Column("run_id", Text),
     _event_id("failed_id"),
     _json("metadata"),
-    Index(
-        "asset_partitions_materialized",
-        "asset",
-        sqlite_where=text("materialized_id > 0"),
-        postgresql_where=text("materialized_id > 0"),
-    ),
+    Index("asset_partitions_materialized", "asset", "materialized_id"),
     sqlite_with_rowid=False,
 )
 
@@ -258,10 +253,9 @@ locations = Table(
 
 TABLES: Mapping[str, Table] = metadata.tables
 
-# Written out, as in the partial indices above: with parameters in their place SQLite could not use those.
+# Written out, as in the partial index above: with parameters in their place SQLite could not use that.
 UNFINISHED: ColumnElement[bool] = literal_column("runs.status IN ('QUEUED', 'STARTED')", Boolean)
 ENDED: ColumnElement[bool] = literal_column("runs.status IN ('SUCCESS', 'FAILURE', 'CANCELED')", Boolean)
-PARTITION_MATERIALIZED: ColumnElement[bool] = literal_column("asset_partitions.materialized_id > 0", Boolean)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

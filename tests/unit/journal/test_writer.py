@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -38,13 +38,19 @@ class FickleStore:
         self.chokes_on: str | None = None
         self.gate = anyio.Event()
         self.gate.set()
+        self._one_at_a_time = anyio.Lock()
 
-    async def transact(self, transaction: Any) -> Any:
-        self.attempts += 1
-        await self.gate.wait()
-        await lowlevel.checkpoint()
-        if self.refuses:
-            raise JournalUnavailable("the disk is full")
+    async def transact(self, transaction: Any, *, on_failure: Callable[[], None] | None = None) -> Any:
+        async with self._one_at_a_time:
+            self.attempts += 1
+            try:
+                return await self._commit(transaction)
+            except Exception:
+                if on_failure is not None:
+                    on_failure()
+                raise
+
+    async def _commit(self, transaction: Any) -> Any:
         told: list[str] = []
 
         def execute(call: Call) -> Sequence[tuple[Any, ...]]:
@@ -53,9 +59,14 @@ class FickleStore:
             return [(len([one for batch in self.batches for one in batch]),)]
 
         written = drive(transaction, execute)
+        await self.gate.wait()
+        await lowlevel.checkpoint()
+        if self.refuses:
+            raise JournalUnavailable("the disk is full")
         if any(self.chokes_on is not None and self.chokes_on in body for body in told):
             raise OverflowError("too large for a column")
-        self.batches.append(told)
+        if told:
+            self.batches.append(told)
         return written
 
     @property
@@ -119,6 +130,21 @@ async def test_while_the_database_refuses_appends_fail_and_posts_stay_in_order(
         store.refuses = False
         await writer.append(canary("a3"))
     assert store.stored == ["p1", "p2", "p3", "a3"]
+
+
+async def test_what_was_posted_meanwhile_stays_behind_what_was_refused(store: FickleStore, clock: FakeClock) -> None:
+    async with writing(store, clock) as writer:
+        store.gate = anyio.Event()
+        for nonce in ("p1", "p2"):
+            writer.post(canary(nonce))
+        await anyio.wait_all_tasks_blocked()
+        writer.post(canary("p3"))
+        store.refuses = True
+        store.gate.set()
+        await anyio.wait_all_tasks_blocked()
+        store.refuses = False
+        await clock.advance(10)
+    assert store.stored == ["p1", "p2", "p3"]
 
 
 async def test_posts_are_tried_again_by_themselves_ever_more_slowly(store: FickleStore, clock: FakeClock) -> None:

@@ -116,7 +116,7 @@ def _assets() -> None:
         _text("metadata"),
         sqlite_with_rowid=False,
     )
-    op.create_index("asset_partitions_materialized", "asset_partitions", ["asset"], **_only("materialized_id > 0"))
+    op.create_index("asset_partitions_materialized", "asset_partitions", ["asset", "materialized_id"])
 
 
 def _catalogue() -> None:
