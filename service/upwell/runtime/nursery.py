@@ -188,6 +188,7 @@ def _reap_group(pid: int) -> None:
 
 def _preload(modules: Sequence[str]) -> list[str]:
     loaded = []
+    gc.disable()  # what imports make stays; looking for garbage in it would take a fifth of the time
     for module in modules:
         try:
             importlib.import_module(module)
@@ -198,6 +199,7 @@ def _preload(modules: Sequence[str]) -> list[str]:
     # Objects that the collector does not touch stay shared between the workers.
     gc.collect()
     gc.freeze()
+    gc.enable()
     return loaded
 
 
