@@ -131,10 +131,13 @@ class RunSubmitted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EventDecided:
-    """What the reactor made of an event, and why, as a sentence."""
+    """What the reactor made of an event, and why, as a sentence.
+
+    Events that came one after the other and have the same answer share it: `event_ids` has every one of them.
+    """
 
     kind: ClassVar[str] = "event.decided"
-    event_id: int
+    event_ids: tuple[int, ...]
     outcome: Outcome
     reason: str
     assets: tuple[str, ...] = ()

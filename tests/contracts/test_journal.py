@@ -318,7 +318,7 @@ async def test_a_guard_sees_what_was_posted_just_before(journal: StoredJournal, 
 
 
 def decided() -> EventDecided:
-    return EventDecided(event_id=1, outcome="joined", reason="the run is still queued", run_id=RUN)
+    return EventDecided(event_ids=(1,), outcome="joined", reason="the run is still queued", run_id=RUN)
 
 
 async def test_a_failed_guard_harms_no_neighbour(journal: StoredJournal) -> None:
@@ -357,7 +357,7 @@ async def test_an_event_that_the_database_cannot_hold_fails_alone(journal: Store
         except JournalError:
             failed.append(nonce)
 
-    too_large = EventDecided(event_id=2**70, outcome="joined", reason="", run_id=RUN)
+    too_large = EventDecided(event_ids=(2**70,), outcome="joined", reason="", run_id=RUN)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(append, "1", canary(1))
         tasks.start_soon(append, "poison", too_large)

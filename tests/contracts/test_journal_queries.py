@@ -72,8 +72,8 @@ async def test_a_run_is_told_with_its_plan_its_times_and_every_event_it_answers(
     wanted = requested(ALICE, "orders", partition="1", event_ids=(7, 3), config={"full": True}, tags={"team": "sales"})
     await journal.append(wanted)
     clock.jump(NOW + MINUTE)
-    joined = EventDecided(event_id=5, outcome="joined", reason="still queued", run_id=ALICE)
-    follows = EventDecided(event_id=9, outcome="follows", reason="under way", run_id=ALICE)
+    joined = EventDecided(event_ids=(5,), outcome="joined", reason="still queued", run_id=ALICE)
+    follows = EventDecided(event_ids=(9,), outcome="follows", reason="under way", run_id=ALICE)
     await journal.append(joined, follows, RunStarted(run_id=ALICE), RunCancelRequested(run_id=ALICE))
     clock.jump(NOW + 2 * MINUTE)
     await journal.append(RunFailed(run_id=ALICE, reason="orders failed"))
@@ -252,7 +252,7 @@ async def test_a_location_keeps_what_is_loaded_while_the_newest_code_fails(journ
 
 
 async def test_events_are_found_by_everything_they_belong_to(journal: StoredJournal) -> None:
-    decided = EventDecided(event_id=1, outcome="requested", reason="listens", assets=("a", "b"), run_id=ALICE)
+    decided = EventDecided(event_ids=(1,), outcome="requested", reason="listens", assets=("a", "b"), run_id=ALICE)
     await journal.append(WebhookAccepted(source="webhook:orders"), decided, requested(ALICE, "a"))
     await journal.append(AssetMaterialized(asset="b", run_id=ALICE), AssetMaterialized(asset="a"))
     find = journal.queries.events

@@ -106,7 +106,7 @@ def assert_promises_hold(home: Path, senders: list[Sender]) -> None:
     assert not lost, "acknowledged, but not stored"
     assert len(stored) == len([1 for _, kind, _ in events if kind == "webhook.accepted"]), "stored twice"
 
-    decided = Counter(body["event_id"] for _, kind, body in events if kind == "event.decided")
+    decided = Counter(id for _, kind, body in events if kind == "event.decided" for id in body["event_ids"])
     assert {decided[id] for id in stored.values()} == {1}, "each event is decided exactly once"
 
     answered = Counter(id for _, kind, body in events if kind == "run.succeeded" for id in body.get("event_ids", ()))

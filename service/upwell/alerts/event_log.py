@@ -201,7 +201,7 @@ def _decision_line(event: EventDecided) -> LogLine:
     return _line(
         "warning" if event.outcome == "rejected" else "debug",
         event,
-        event_id=event.event_id,
+        event_ids=event.event_ids,
         outcome=event.outcome,
         reason=event.reason,
         assets=event.assets,

@@ -168,8 +168,8 @@ class Supervisor:
                 self._recent[record.id] = record
                 if len(self._recent) > _RECENT_EVENTS:
                     self._recent.popitem(last=False)
-            case EventDecided(outcome="joined", run_id=run_id, event_id=event_id) if run_id in self._runs:
-                self._runs[run_id].event_ids[event_id] = None
+            case EventDecided(outcome="joined", run_id=run_id, event_ids=event_ids) if run_id in self._runs:
+                self._runs[run_id].event_ids.update(dict.fromkeys(event_ids))
             case RunRequested() as requested if requested.run_id not in self._runs:
                 run = RunUnderWay.requested(record.id, requested, self._policy_of)
                 self._runs[run.run_id] = run

@@ -215,7 +215,7 @@ def _source_event(record: Record, event: SourceEvent) -> Iterator[Change]:
 def _run(record: Record, event: EventDecided | RunRequested | RunStarted | RunCancelRequested) -> Iterator[Change]:
     match event:
         case EventDecided(outcome="requested" | "joined", run_id=run_id) if run_id is not None:
-            yield Upsert(tables.run_events, (run_id, event.event_id))
+            yield from (Upsert(tables.run_events, (run_id, event_id)) for event_id in event.event_ids)
         case EventDecided():
             return
         case RunRequested():

@@ -1,16 +1,43 @@
-"""What is queued and under way, by lane: whether an event joins a run, follows one, or starts its own. Pure."""
+"""What is queued and under way, by lane: whether an event joins a run, follows one, or starts its own. Pure.
+
+And decisions: those that say the same of several events become one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
-from upwell.events import Event, RunCanceled, RunFailed, RunId, RunRequested, RunStarted, RunSucceeded
+from upwell.events import Event, EventDecided, RunCanceled, RunFailed, RunId, RunRequested, RunStarted, RunSucceeded
 from upwell.journal.views import RunView
 
 
 def lane_of(targets: Iterable[tuple[str, str | None]]) -> str:
     """The lane of a run: what it was asked for, in an order that does not depend on how it was asked."""
     return ", ".join(sorted(f"{asset}@{partition}" if partition is not None else asset for asset, partition in targets))
+
+
+def condensed(events: Iterable[Event]) -> list[Event]:
+    """The events in order, with decisions that differ only in what they are about put into the first of them.
+
+    A burst of a thousand webhooks that join one run is a thousand events and one decision that lists them.
+    """
+    found: list[Event] = []
+    ids: dict[int, list[int]] = {}  # place in `found` -> what is decided there
+    places: dict[object, int] = {}
+    for event in events:
+        if isinstance(event, EventDecided):
+            place = places.setdefault(
+                (event.outcome, event.reason, event.assets, event.partition, event.run_id), len(found)
+            )
+            ids.setdefault(place, []).extend(event.event_ids)
+            if place < len(found):
+                continue
+        found.append(event)
+    for place, event_ids in ids.items():
+        if len(event_ids) > 1 and isinstance(decided := found[place], EventDecided):
+            found[place] = replace(decided, event_ids=tuple(event_ids))
+    return found
 
 
 class QueueView:

@@ -73,7 +73,7 @@ def decide(record: Record, situation: Situation, earlier: EarlierRun | None = No
         case RunSubmitted() as submitted:
             return _decide_submitted(record.id, submitted, situation, earlier)
         case Canary():
-            return Decision(events=(EventDecided(event_id=record.id, outcome="ignored", reason="canary"),))
+            return Decision(events=(EventDecided(event_ids=(record.id,), outcome="ignored", reason="canary"),))
         case WebhookAccepted() | FileChanged() | TimerFired() | MessageReceived() as event:
             return _decide_source_event(record.id, event, situation)
         case other:
@@ -89,9 +89,9 @@ def set_aside(record: Record, error: Exception) -> Decision:
 
 def _rejected(event_id: int, event: Event, reason: str) -> Decision:
     if not isinstance(event, RunSubmitted):
-        return Decision(events=(EventDecided(event_id=event_id, outcome="rejected", reason=reason),))
+        return Decision(events=(EventDecided(event_ids=(event_id,), outcome="rejected", reason=reason),))
     decided = EventDecided(
-        event_id=event_id,
+        event_ids=(event_id,),
         outcome="rejected",
         reason=reason,
         assets=event.assets,
@@ -105,7 +105,9 @@ def _rejected(event_id: int, event: Event, reason: str) -> Decision:
 def _decide_source_event(event_id: int, event: SourceEvent, situation: Situation) -> Decision:
     found = match(event, situation.graph, situation.now)
     if not found.targets:
-        return Decision(events=(EventDecided(event_id=event_id, outcome="ignored", reason="; ".join(found.misses)),))
+        return Decision(
+            events=(EventDecided(event_ids=(event_id,), outcome="ignored", reason="; ".join(found.misses)),)
+        )
     lane = lane_of(found.pairs)
     heard = f"{event.source} is listened to by {', '.join(found.targets)}"
     queued = situation.queue.joinable(lane)
@@ -136,7 +138,7 @@ def _decide_source_event(event_id: int, event: SourceEvent, situation: Situation
 def _decided(event_id: int, outcome: Outcome, reason: str, found: Matching, run_id: RunId) -> EventDecided:
     reason = "; but ".join((reason, *found.misses))
     return EventDecided(
-        event_id=event_id,
+        event_ids=(event_id,),
         outcome=outcome,
         reason=reason,
         assets=tuple(found.targets),
@@ -162,7 +164,7 @@ def _decide_submitted(
     except Refusal as refusal:
         return _rejected(event_id, submitted, str(refusal))
     decided = EventDecided(
-        event_id=event_id,
+        event_ids=(event_id,),
         outcome="requested",
         reason=requested.reason,
         assets=requested.roots,

@@ -15,7 +15,7 @@ from upwell.events import Event, RunId, RunRequested, RunSubmitted, new_run_id
 from upwell.journal.journal import Journal, Progress, Record, StillQueued
 from upwell.journal.queries import Queries
 from upwell.journal.views import ENDED
-from upwell.reactor.condensing import QueueView
+from upwell.reactor.condensing import QueueView, condensed
 from upwell.reactor.decisions import DECIDABLE, Decision, EarlierRun, Situation, decide, set_aside
 
 CONSUMER = "reactor"
@@ -133,7 +133,7 @@ class Reactor:
         return EarlierRun(run=await self._queries.run(event.retry_of), steps=await self._queries.steps(event.retry_of))
 
     async def _append(self, decisions: Sequence[Decision], last_id: int) -> None:
-        events = [event for decision in decisions for event in decision.events]
+        events = condensed(event for decision in decisions for event in decision.events)
         fresh = _requested(decisions)
         joined = dict.fromkeys(decision.joins for decision in decisions if decision.joins is not None)
         await self._journal.append(

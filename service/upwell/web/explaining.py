@@ -39,7 +39,7 @@ def decision(record: Record) -> models.Decision | None:
     event = record.event
     match event:
         case EventDecided():
-            return _decision(record, event.outcome, event.reason, caused_by=(event.event_id,))
+            return _decision(record, event.outcome, event.reason, caused_by=event.event_ids)
         case AssetSkipped():
             return _decision(record, "skipped", event.reason)
         case AssetFailed():

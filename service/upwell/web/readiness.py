@@ -81,6 +81,6 @@ class ReadinessProbe:
     async def _decision_about(self, canary_id: int) -> int:
         async for records in self._parts.journal.subscribe(canary_id):
             for record in records:
-                if isinstance(record.event, EventDecided) and record.event.event_id == canary_id:
+                if isinstance(record.event, EventDecided) and canary_id in record.event.event_ids:
                     return record.id
         raise NotReady("journal", "The journal has ended.")

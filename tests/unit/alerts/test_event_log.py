@@ -54,8 +54,8 @@ def violated(asset: str, state: FreshnessState = "FAIL", previous: FreshnessStat
     [
         (WebhookAccepted(source="webhook:orders"), "info", "webhook.accepted"),
         (FileChanged(source="files:a", path="a.csv"), "info", "file.changed"),
-        (EventDecided(event_id=1, outcome="requested", reason="raw_orders listens"), "debug", "event.decided"),
-        (EventDecided(event_id=1, outcome="rejected", reason="no such partition"), "warning", "event.decided"),
+        (EventDecided(event_ids=(1,), outcome="requested", reason="raw_orders listens"), "debug", "event.decided"),
+        (EventDecided(event_ids=(1,), outcome="rejected", reason="no such partition"), "warning", "event.decided"),
         (RunSucceeded(run_id=RUN), "info", "run.succeeded"),
         (RunFailed(run_id=RUN, reason="raw_orders failed"), "error", "run.failed"),
         (StepStarted(run_id=RUN, step_id="s", attempt=1), "debug", "step.started"),

@@ -172,7 +172,7 @@ async def test_a_step_is_told_the_events_that_the_run_answers_joined_ones_includ
     posts = [WebhookAccepted(source="webhook:orders", data={"n": n}, headers={"x": "y"}) for n in range(2)]
     first, second = await station.journal.append(*posts)
     await station.journal.append(requested("r", event_ids=(first.id,)))
-    await station.journal.append(EventDecided(event_id=second.id, outcome="joined", reason="", run_id=RunId("r")))
+    await station.journal.append(EventDecided(event_ids=(second.id,), outcome="joined", reason="", run_id=RunId("r")))
     async with station.at_work():
         done = await station.until("run.succeeded", "r")
     assert [event.data for event in station.executor.tasks[0].events] == [{"n": 0}, {"n": 1}]

@@ -69,7 +69,7 @@ def queued(name: str, lane: str = "raw", **more: object) -> RunRequested:
 def test_an_event_starts_a_run_of_its_listener_and_everything_downstream() -> None:
     decision, requested = decided(post()).events
     assert decision == EventDecided(
-        event_id=7,
+        event_ids=(7,),
         outcome="requested",
         reason="webhook:orders is listened to by raw; nothing like it was queued, so run new starts",
         assets=("raw",),
@@ -125,7 +125,7 @@ def test_a_lane_does_not_depend_on_the_order_of_its_roots() -> None:
 
 def test_an_event_that_nothing_listens_to_is_ignored_with_that_reason() -> None:
     (event,) = decided(WebhookAccepted(source="webhook:x")).events
-    assert event == EventDecided(event_id=7, outcome="ignored", reason="nothing listens to webhook:x")
+    assert event == EventDecided(event_ids=(7,), outcome="ignored", reason="nothing listens to webhook:x")
 
 
 def test_an_event_for_a_partition_that_does_not_exist_is_ignored_and_says_so() -> None:
@@ -136,7 +136,7 @@ def test_an_event_for_a_partition_that_does_not_exist_is_ignored_and_says_so() -
 
 
 def test_a_canary_is_answered_and_nothing_else() -> None:
-    assert decided(Canary(nonce="n")).events == (EventDecided(event_id=7, outcome="ignored", reason="canary"),)
+    assert decided(Canary(nonce="n")).events == (EventDecided(event_ids=(7,), outcome="ignored", reason="canary"),)
 
 
 def submitted(*assets: str, **more: object) -> RunSubmitted:

@@ -125,8 +125,10 @@ async def test_explain_says_why_an_asset_is_stale(client: httpx.AsyncClient, jou
 
 async def test_explain_lists_the_decisions_newest_first(client: httpx.AsyncClient, journal: StoredJournal) -> None:
     await journal.append(
-        EventDecided(event_id=1, outcome="requested", reason="it listens to webhook:orders", assets=("raw/orders",)),
-        EventDecided(event_id=1, outcome="ignored", reason="something else", assets=("regions",)),
+        EventDecided(
+            event_ids=(1,), outcome="requested", reason="it listens to webhook:orders", assets=("raw/orders",)
+        ),
+        EventDecided(event_ids=(1,), outcome="ignored", reason="something else", assets=("regions",)),
         AssetSkipped(asset="raw/orders", reason="customers was never materialised"),
         AssetFailed(asset="raw/orders", error=ErrorInfo(type="ValueError", message="bad")),
     )
@@ -147,7 +149,7 @@ async def test_explain_says_why_a_run_made_what_lies_downstream(
         PlannedStep(id="s2", step="fct_orders", assets=("fct_orders",), waits_for=("s1",), asked=False),
     )
     await journal.append(
-        EventDecided(event_id=7, outcome="requested", reason="r", assets=("raw/orders",), run_id=RunId("r1")),
+        EventDecided(event_ids=(7,), outcome="requested", reason="r", assets=("raw/orders",), run_id=RunId("r1")),
         RunRequested(
             run_id=RunId("r1"), lane="l", plan=plan, reason="orders came", roots=("raw/orders",), event_ids=(7,)
         ),

@@ -26,7 +26,7 @@ async def decide_on_canaries(journal: StoredJournal) -> None:
     async for records in journal.subscribe(0):
         for record in records:
             if isinstance(record.event, Canary):
-                await journal.append(EventDecided(event_id=record.id, outcome="ignored", reason="canary"))
+                await journal.append(EventDecided(event_ids=(record.id,), outcome="ignored", reason="canary"))
 
 
 async def canaries(journal: StoredJournal) -> int:

@@ -124,7 +124,9 @@ async def test_a_run_that_is_not_planned_yet_is_queued(client: httpx.AsyncClient
 
 async def test_a_rejected_run_failed_and_says_why(client: httpx.AsyncClient, journal: StoredJournal) -> None:
     run_id = (await client.post("/api/v1/runs", json={"select": "raw/orders"})).json()["run_id"]
-    await journal.append(EventDecided(event_id=journal.head, outcome="rejected", reason="no such asset", run_id=run_id))
+    await journal.append(
+        EventDecided(event_ids=(journal.head,), outcome="rejected", reason="no such asset", run_id=run_id)
+    )
     run = (await client.get(f"/api/v1/runs/{run_id}")).json()
     assert (run["status"], run["error"]) == ("FAILURE", "no such asset")
 

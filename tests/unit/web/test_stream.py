@@ -110,7 +110,7 @@ async def test_it_tells_only_what_was_asked_for(make_app: Make, journal: StoredJ
             TimerFired(source="every:1s"),
             AssetMaterialized(asset="regions"),
             AssetMaterialized(asset="raw/orders"),
-            EventDecided(event_id=1, outcome="requested", reason="r", assets=("raw/orders", "fct_orders")),
+            EventDecided(event_ids=(1,), outcome="requested", reason="r", assets=("raw/orders", "fct_orders")),
         )
         assert timers.ids == [1]
         assert orders.ids == [3, 4]
