@@ -4,6 +4,7 @@ With `--days` it ends by itself, with exit code 0, once these days are fresh.
 """
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -92,6 +93,12 @@ class Service:
         return self.process.wait()
 
 
+def is_taken(port: int) -> bool:
+    """Whether somebody listens there already; the days would be played to them."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def fill_registers(service: Service) -> None:
     """Make the tables that every day is joined with; their own timer comes only in the morning."""
     for run_id in [service.materialize(asset) for asset in REGISTERS]:
@@ -130,6 +137,12 @@ def main() -> int:
         signal.signal(number, lambda *_: sys.exit(1))
     options.landing.mkdir(parents=True, exist_ok=True)
     start = options.start or next_day(options.landing)
+    if is_taken(options.port):
+        print(
+            f"nycflights: port {options.port} is taken; choose another: make run PORT={options.port + 1}",
+            file=sys.stderr,
+        )
+        return 1
     service = Service(options.port)
     try:
         replay(service, start, options.days, options.interval, options.landing)

@@ -72,19 +72,22 @@ def test_a_run_can_be_asked_for_by_name(serve: Callable[..., Any]) -> None:
 def test_events_during_a_run_are_answered_together_by_the_one_that_follows(serve: Callable[..., Any]) -> None:
     service = serve(
         """
-        import time
+        import pathlib, time
         from upwell import asset
         from upwell_sensors import webhook
 
         @asset(on=[webhook("slow", insecure=True)])
         def slow(context) -> int:
-            time.sleep(0.5)
+            while not pathlib.Path("open").exists():
+                time.sleep(0.01)
             return len(context.events)
         """
     )
-    ids = [service.post("slow", n).json()["event_id"] for n in range(1)]
+    ids = [service.post("slow", 0).json()["event_id"]]
     service.wait_for("run.started")
     ids += [service.post("slow", n).json()["event_id"] for n in range(4)]
+    service.wait_for("run.requested")
+    (service.folder / "open").touch()
     first, second = service.wait_for("run.succeeded"), service.wait_for("run.succeeded")
     assert (first["event_ids"], second["event_ids"]) == (ids[:1], ids[1:])
 
