@@ -69,7 +69,9 @@ def test_a_run_can_be_asked_for_by_name(serve: Callable[..., Any]) -> None:
     }
 
 
-def test_events_during_a_run_are_answered_together_by_the_one_that_follows(serve: Callable[..., Any]) -> None:
+def test_events_during_a_run_are_answered_together_by_the_one_that_follows(
+    serve: Callable[..., Any], until: Callable[..., Any]
+) -> None:
     service = serve(
         """
         import pathlib, time
@@ -86,7 +88,7 @@ def test_events_during_a_run_are_answered_together_by_the_one_that_follows(serve
     ids = [service.post("slow", 0).json()["event_id"]]
     service.wait_for("run.started")
     ids += [service.post("slow", n).json()["event_id"] for n in range(4)]
-    service.wait_for("run.requested")
+    until(lambda: service.get("/api/v1/runs")["runs"][0]["event_ids"] == ids[1:])
     (service.folder / "open").touch()
     first, second = service.wait_for("run.succeeded"), service.wait_for("run.succeeded")
     assert (first["event_ids"], second["event_ids"]) == (ids[:1], ids[1:])
