@@ -60,7 +60,7 @@ def find_definitions(specs: Iterable[LocationSpec], home: Path) -> Found:
             try:
                 project.replace(report.snapshot)
             except DefinitionErrors as errors:
-                problems.extend(_problem(spec.name, error) for error in errors.problems)
+                problems.extend(problem(spec.name, error) for error in errors.problems)
     return Found(project=project, problems=tuple(problems))
 
 
@@ -114,7 +114,8 @@ def _read(location: str, text: str) -> Problem:
     return Problem(location=location, message=text)
 
 
-def _problem(location: str, error: DefinitionError) -> Problem:
+def problem(location: str, error: DefinitionError) -> Problem:
+    """The error as a problem of a location, or of none of them alone."""
     return Problem(location=location, message=error.message, file=error.file, line=error.line)
 
 

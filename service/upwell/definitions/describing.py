@@ -124,6 +124,7 @@ def _step_node(key: str, compute: ComputeDefinition) -> StepNode:
         key=key,
         assets=tuple(asset.to_user_string() for asset in _keys_made(compute)),
         checks=tuple(check.key.to_user_string() for check in compute.checks),
+        reads=tuple(one.key.to_user_string() for one in compute.inputs),
         can_subset=compute.can_subset,
         pool=compute.pool,
         timeout=compute.timeout,

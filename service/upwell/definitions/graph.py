@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
@@ -119,6 +120,17 @@ class AssetGraph:
         """The checks of an asset."""
         return self._checks_of.get(key, ())
 
+    def unknown_inputs(self) -> list[DefinitionError]:
+        """Values that a step reads of assets that no location defines or declares: it would fail whenever it runs."""
+        declared = {node.key for snap in self.snapshots for node in snap.assets}
+        found = [(step, key) for step in self.steps.values() for key in step.reads if key not in declared]
+        return [_unknown_input(step.key, self._place_of(step), key, declared) for step, key in found]
+
+    def _place_of(self, step: StepNode) -> AssetNode | None:
+        """An asset that the step is about, to say where it stands."""
+        about = (*step.assets, *(self.checks[check].asset for check in step.checks))
+        return next((self.assets[asset] for asset in about if asset in self.assets), None)
+
     def in_order(self, keys: Iterable[str]) -> list[str]:
         """`keys`, each after everything it depends on."""
         return sorted(keys, key=self._rank.__getitem__)
@@ -140,3 +152,14 @@ def _sources_at_odds(nodes: Iterable[AssetNode]) -> Iterator[DefinitionError]:
                 file=node.file,
                 line=node.line,
             )
+
+
+def _unknown_input(step: str, place: AssetNode | None, key: str, declared: Collection[str]) -> DefinitionError:
+    near = get_close_matches(key, declared, n=1)
+    return DefinitionError(
+        f"{step} reads {key!r}, which is not defined. "
+        + (f"Did you mean {near[0]!r}? " if near else "")
+        + f"If it is made elsewhere, declare it: AssetSpec({key!r})",
+        file=place.file if place else None,
+        line=place.line if place else None,
+    )

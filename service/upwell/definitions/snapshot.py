@@ -69,11 +69,12 @@ class CheckNode:
 
 @dataclass(frozen=True, kw_only=True)
 class StepNode:
-    """One computation: a user function that makes `assets` and evaluates `checks`."""
+    """One computation: a user function that makes `assets` and evaluates `checks`, given the values of `reads`."""
 
     key: str
     assets: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
     can_subset: bool = False
     pool: str | None = None
     timeout: float | None = None  # seconds

@@ -96,3 +96,22 @@ def test_one_location_cannot_redeclare_the_webhook_of_another() -> None:
     assert AssetGraph([location("a", insecure=False), location("b", insecure=False)]).sources
     with pytest.raises(DefinitionErrors, match=r"b\.py:7: .* declared with other insecure than at a\.py:7"):
         AssetGraph([location("a", insecure=False), location("b", insecure=True)])
+
+
+def test_a_value_read_of_an_asset_that_nobody_declares_is_named_with_its_place_and_mend() -> None:
+    reader = Snapshot(
+        location="main",
+        assets=(asset("raw_orders"), asset("clean", "raw_orderz")),
+        steps=(StepNode(key="clean", assets=("clean",), reads=("raw_orderz",)),),
+    )
+    [problem] = AssetGraph([reader]).unknown_inputs()
+    assert str(problem) == (
+        "defs.py:7: clean reads 'raw_orderz', which is not defined. Did you mean 'raw_orders'? "
+        "If it is made elsewhere, declare it: AssetSpec('raw_orderz')"
+    )
+
+
+def test_a_value_read_of_another_location_or_a_declared_external_asset_is_known() -> None:
+    reader = Snapshot(location="bi", steps=(StepNode(key="report", reads=("raw", "outside")),))
+    elsewhere = snapshot(asset("raw"), AssetNode(key="outside", step=None), location="lake")
+    assert AssetGraph([reader, elsewhere]).unknown_inputs() == []
