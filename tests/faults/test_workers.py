@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -220,12 +220,18 @@ async def test_code_that_never_yields_is_killed_by_the_timeout(executor: WorkerE
     await still_works(executor)
 
 
+def commands_below(process: psutil.Process) -> Iterator[list[str]]:
+    for one in process.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended, or is a zombie, since it was listed
+            yield one.cmdline()
+
+
 @pytest.mark.parametrize("step", ["ignores_signals_in_a_child", "leaves_a_daemon"])
 async def test_what_a_worker_leaves_behind_ends_with_it(executor: WorkerExecutor, step: str) -> None:
     with anyio.fail_after(10):  # the child holds the worker's socket open, so its end never comes
         assert "exited with code 7" in message(await executor.run(task(step)))
     (nursery,) = (child for child in psutil.Process().children() if "nursery" in " ".join(child.cmdline()))
-    await eventually(lambda: all("sleep" not in " ".join(one.cmdline()) for one in nursery.children(recursive=True)))
+    await eventually(lambda: not any("sleep" in " ".join(words) for words in commands_below(nursery)))
     await still_works(executor)
 
 

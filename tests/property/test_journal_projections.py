@@ -91,7 +91,7 @@ EVENTS: dict[type[Event], st.SearchStrategy[Event]] = dict(
         of(RunSubmitted, run_id=runs, assets=st.tuples(assets)),
         of(
             EventDecided,
-            event_id=ids,
+            event_ids=st.tuples(ids),
             outcome=st.sampled_from(["requested", "joined", "follows", "ignored", "rejected"]),
             reason=st.just("why"),
             assets=st.tuples(assets),
