@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import queue
@@ -9,10 +10,12 @@ import sys
 import textwrap
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import psutil
 import pytest
@@ -159,3 +162,45 @@ def until(claim: Callable[[], Any], timeout: float = 20.0) -> Any:
 @pytest.fixture(name="until")
 def until_fixture() -> Callable[..., Any]:
     return until
+
+
+POSTGRES_SERVER = "127.0.0.1:5432"
+
+
+async def _execute(database: str, *statements: str) -> None:
+    connection = await asyncpg.connect(f"postgresql://postgres@{POSTGRES_SERVER}/{database}", timeout=3)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_database() -> Iterator[str]:
+    """A database of this test session's own."""
+    name = f"upwell_test_{uuid.uuid4().hex[:12]}"
+    try:
+        asyncio.run(_execute("postgres", f"CREATE DATABASE {name}"))
+    except (OSError, asyncpg.PostgresError) as error:
+        if "postgres" in os.environ.get("UPWELL_TEST_REQUIRE", ""):
+            raise
+        pytest.skip(f"no PostgreSQL at {POSTGRES_SERVER}: {error}")
+    yield name
+    asyncio.run(_execute("postgres", f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def postgres_url(postgres_database: str) -> str:
+    """The URL of an empty PostgreSQL database."""
+    asyncio.run(_execute(postgres_database, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public"))
+    return f"postgresql+asyncpg://postgres@{POSTGRES_SERVER}/{postgres_database}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def journal_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'upwell.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url

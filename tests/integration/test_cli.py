@@ -418,4 +418,4 @@ class TestMaterialize:
         done = service.run("materialize", "--select", "daily_sales")
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("made    daily_sales")
-        assert "so the service at" in done.stderr
+        assert "so it makes them" in done.stderr

@@ -42,6 +42,17 @@ def test_a_webhook_makes_an_asset_and_everything_downstream_fresh(serve: Callabl
     assert service.get("/api/v1/assets/order_total")["last_materialization"]["metadata"]["total"]["value"] == 12.5
 
 
+def test_the_same_service_keeps_its_journal_in_postgresql(serve: Callable[..., Any], postgres_url: str) -> None:
+    service = serve(CHAIN, UPWELL_DATABASE_URL=postgres_url)
+    service.post("orders", {"status": "completed", "amount": 4})
+    service.wait_for("run.succeeded")
+    service.kill()
+    service.restart()
+    assert service.get("/api/v1/assets/order_total")["last_materialization"]["metadata"]["total"]["value"] == 4
+    assert service.post("orders", {"status": "completed", "amount": 5}).status_code == 202
+    service.wait_for("run.succeeded")
+
+
 def test_the_same_delivery_twice_is_one_event(serve: Callable[..., Any]) -> None:
     service = serve(CHAIN)
     first = service.post("orders", {"status": "completed", "amount": 1}, **{"Idempotency-Key": '"a"'})

@@ -58,9 +58,9 @@ async def _materialize(
 ) -> None:
     try:
         await run_here(settings, specs, request, report)
-    except JournalInUse as in_use:
+    except JournalInUse:
         async with connect(settings, (), offline=False) as api:
-            note(f"{in_use}; so the service at {settings.base_url} makes them")
+            note(f"a service is running here, so it makes them: {settings.base_url}")
             await run_by_service(api, request, report)
 
 
