@@ -9,17 +9,17 @@ from upwell_sensors.patterns import FilePattern
 @pytest.mark.parametrize(
     ("text", "root", "segments"),
     [
-        ("landing/orders-*.csv", "/work/landing", ("orders-*.csv",)),
-        ("today.csv", "/work", ("today.csv",)),
+        ("landing/orders-*.csv", "/home/landing", ("orders-*.csv",)),
+        ("today.csv", "/home", ("today.csv",)),
         ("/data/in/{date}.csv", "/data/in", ("{date}.csv",)),
         ("/data/*/in/x.csv", "/data", ("*", "in", "x.csv")),
         ("../in/./**/*.csv", "/in", ("**", "*.csv")),
         ("/*.csv", "/", ("*.csv",)),
-        ("{region}//x.csv", "/work", ("{region}", "x.csv")),
+        ("{region}//x.csv", "/home", ("{region}", "x.csv")),
     ],
 )
 def test_the_root_is_what_stands_before_the_first_wildcard(text: str, root: str, segments: tuple[str, ...]) -> None:
-    assert FilePattern.parse(text, base="/work") == FilePattern(root=root, segments=segments)
+    assert FilePattern.parse(text, base="/home") == FilePattern(root=root, segments=segments)
 
 
 def test_a_working_directory_with_wildcard_characters_is_no_pattern() -> None:
@@ -91,4 +91,4 @@ def test_only_folders_that_can_hold_a_match_are_entered(pattern: str, folder: st
 )
 def test_a_wrong_pattern_is_refused_with_its_mend(text: str, complaint: str) -> None:
     with pytest.raises(DefinitionError, match=complaint):
-        FilePattern.parse(text, base="/work")
+        FilePattern.parse(text, base="/home")
