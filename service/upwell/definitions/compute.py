@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeAlias
 
 from upwell.definitions.checks import AssetCheckSpec
 from upwell.definitions.errors import DagsterInvalidDefinitionError
-from upwell.definitions.keys import AssetCheckKey, AssetKey
+from upwell.definitions.keys import AssetKey
 from upwell.definitions.partitions.definition import PartitionsDefinition
 from upwell.definitions.partitions.mapping import PartitionMapping
 from upwell.definitions.retry_policy import RetryPolicy
@@ -143,10 +143,6 @@ class ComputeDefinition:
     def output_for(self, key: AssetKey) -> OutputDefinition | None:
         """The output that makes this asset."""
         return next((output for output in self.outputs if output.key == key), None)
-
-    def check_for(self, key: AssetCheckKey) -> AssetCheckSpec | None:
-        """The check of this key."""
-        return next((check for check in self.checks if check.key == key), None)
 
 
 def checked_step_name(name: str, *, file: str | None, line: int | None) -> str:

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Literal
-
-from pydantic import TypeAdapter
 
 from upwell.definitions.freshness import AnyFreshnessPolicy
 from upwell.definitions.partitions.mapping import AnyPartitionMapping
@@ -102,18 +99,3 @@ class Snapshot:
     steps: tuple[StepNode, ...] = ()
     checks: tuple[CheckNode, ...] = ()
     jobs: tuple[JobNode, ...] = ()
-
-
-@cache
-def _adapter() -> TypeAdapter[Snapshot]:
-    return TypeAdapter(Snapshot)
-
-
-def encode_snapshot(snapshot: Snapshot) -> bytes:
-    """The snapshot as JSON."""
-    return _adapter().dump_json(snapshot, exclude_defaults=True)
-
-
-def decode_snapshot(body: bytes | str) -> Snapshot:
-    """What `encode_snapshot` wrote."""
-    return _adapter().validate_json(body)

@@ -74,8 +74,10 @@ class Worker:
         if report.error is None or report.error.type not in _OUT_OF_MEMORY or self._memory_limit is None:
             return report
         limit = f"{self._memory_limit / 2**20:,.0f} MiB"
-        message = f"{report.error.message}; the memory limit of a worker is {limit} (setting `memory_limit`)".lstrip(
-            "; "
+        message = (
+            f"{report.error.message}; the memory limit of a worker is {limit} (setting `worker_memory_limit`)".lstrip(
+                "; "
+            )
         )
         return replace(report, error=replace(report.error, message=message))
 
