@@ -23,7 +23,20 @@ Json: TypeAlias = Any
 
 CheckSeverity: TypeAlias = Literal["WARN", "ERROR"]
 FreshnessState: TypeAlias = Literal["PASS", "WARN", "FAIL", "UNKNOWN", "NOT_APPLICABLE"]
-Outcome: TypeAlias = Literal["requested", "joined", "follows", "ignored", "rejected"]
+Outcome: TypeAlias = Literal[
+    "requested",  # a run
+    "joined",  # a run that had not started
+    "follows",  # a run that was under way
+    "called",  # a sensor
+    "waiting",  # for quiet, for the end of a batch, for a turn under the rate
+    "asked",  # the user's filter, in a worker
+    "filtered",
+    "paused",
+    "replayed",  # each of the events that were asked for has a decision of its own
+    "ignored",
+    "rejected",
+]
+Listening: TypeAlias = Literal["source", "sensor", "schedule"]
 
 
 def new_run_id() -> RunId:
@@ -102,6 +115,15 @@ class MessageReceived(_FromSource):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SourceAdvanced:
+    """The source has something to remember and nothing to tell: an ETag, where a first look began."""
+
+    kind: ClassVar[str] = "source.advanced"
+    source: str
+    cursor: Mapping[str, Json]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DuplicateIgnored:
     """A delivery that repeats `first_event_id` was answered, and nothing else."""
 
@@ -143,6 +165,151 @@ class EventDecided:
     assets: tuple[str, ...] = ()
     partition: str | None = None
     run_id: RunId | None = None
+    sensor: str | None = None
+    waits: str | None = None  # the gate at which it waits; the decision that lets it go names that again
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventReplayed:
+    """Somebody asked for these events to be decided on once more, by the present rules."""
+
+    kind: ClassVar[str] = "event.replayed"
+    event_ids: tuple[int, ...]
+    replayed_by: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventDeadLettered:
+    """What these events led to failed to the last; they are kept apart, to be looked at and replayed."""
+
+    kind: ClassVar[str] = "event.dead_lettered"
+    event_ids: tuple[int, ...]
+    reason: str
+    error: ErrorInfo | None = None
+    attempts: int = 1
+    run_id: RunId | None = None
+    sensor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListeningPaused:
+    """Somebody had a source, a sensor or a schedule rest."""
+
+    kind: ClassVar[str] = "listening.paused"
+    what: Listening
+    name: str
+    paused_by: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListeningResumed:
+    kind: ClassVar[str] = "listening.resumed"
+    what: Listening
+    name: str
+    resumed_by: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilterRequested:
+    """An event waits for the answers of users' filters."""
+
+    kind: ClassVar[str] = "filter.requested"
+    event_id: int
+    filters: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilterEvaluated:
+    """What users' filters answered on an event: by the key of the filter, whether the event counts."""
+
+    kind: ClassVar[str] = "filter.evaluated"
+    event_id: int
+    answers: Mapping[str, bool]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WantedRun:
+    """A run as a sensor or a schedule asks for it: of a job, of assets, or of what the sensor is for."""
+
+    run_key: str | None = None
+    job: str | None = None
+    assets: tuple[str, ...] = ()
+    partition: str | None = None
+    config: Json = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PartitionsWanted:
+    """A change to the keys of dynamic partitions, as a sensor asks for it."""
+
+    name: str
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SensorTriggered:
+    """A sensor is to be called about these events, in one call; calls of one sensor take place one after the other."""
+
+    kind: ClassVar[str] = "sensor.triggered"
+    sensor: str
+    event_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SensorEvaluated:
+    """One call of a sensor or a schedule: what it asks for, and what it wants to remember.
+
+    `trigger_id` is the `SensorTriggered` that it answers; null for a sensor that is called by its interval.
+    `cursor` is null where it did not change.
+    """
+
+    kind: ClassVar[str] = "sensor.evaluated"
+    sensor: str
+    trigger_id: int | None = None
+    event_ids: tuple[int, ...] = ()
+    runs: tuple[WantedRun, ...] = ()
+    skip_reason: str | None = None
+    cursor: str | None = None
+    attempt: int = 1
+    duration: float = 0.0
+    log: str | None = None  # file below UPWELL_HOME/logs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SensorFailed:
+    """A call of a sensor failed, and left its cursor alone. `retry_at` is null when it is given up."""
+
+    kind: ClassVar[str] = "sensor.failed"
+    sensor: str
+    error: ErrorInfo
+    trigger_id: int | None = None
+    event_ids: tuple[int, ...] = ()
+    attempt: int = 1
+    retry_at: datetime | None = None
+    duration: float = 0.0
+    log: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunKeysSuppressed:
+    """Runs that were not requested because their keys had been before; `runs` has the first run of each key."""
+
+    kind: ClassVar[str] = "sensor.runs_suppressed"
+    sensor: str
+    runs: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DynamicPartitionsChanged:
+    """Keys of dynamic partitions came and went."""
+
+    kind: ClassVar[str] = "partitions.changed"
+    name: str
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,7 +321,10 @@ class RunRequested:
     lane: str
     plan: tuple[PlannedStep, ...]
     reason: str
-    cause: Literal["event", "manual", "retry", "automation"] = "event"
+    cause: Literal["event", "manual", "retry", "automation", "sensor", "schedule"] = "event"
+    job: str | None = None
+    sensor: str | None = None  # the sensor or schedule that asked for it ...
+    run_key: str | None = None  # ... under this key
     roots: tuple[str, ...] = ()
     partition: str | None = None
     event_ids: tuple[int, ...] = ()
@@ -377,9 +547,21 @@ SourceEvent: TypeAlias = WebhookAccepted | FileChanged | TimerFired | MessageRec
 RunEnded: TypeAlias = RunSucceeded | RunFailed | RunCanceled
 Event: TypeAlias = (
     SourceEvent
+    | SourceAdvanced
     | DuplicateIgnored
     | RunSubmitted
     | EventDecided
+    | EventReplayed
+    | EventDeadLettered
+    | ListeningPaused
+    | ListeningResumed
+    | FilterRequested
+    | FilterEvaluated
+    | SensorTriggered
+    | SensorEvaluated
+    | SensorFailed
+    | RunKeysSuppressed
+    | DynamicPartitionsChanged
     | RunRequested
     | RunStarted
     | RunEnded

@@ -18,6 +18,7 @@ JSON = st.recursive(
 )
 INSTANTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 st.register_type_strategy(datetime, INSTANTS)
+st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
 
 
 def test_every_event_of_the_union_has_a_kind_of_its_own() -> None:

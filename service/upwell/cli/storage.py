@@ -19,7 +19,7 @@ from upwell.journal.database import open_journal
 from upwell.journal.retention import Pruned
 from upwell.journal.schema import HEAD
 from upwell.settings import Settings
-from upwell.sources.durations import parse_duration
+from upwell.durations import parse_duration
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Upgrade, back up or prune the database.")
 

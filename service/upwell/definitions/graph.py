@@ -9,7 +9,7 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from upwell.definitions.reactions import On, SourceSpec
-from upwell.definitions.snapshot import AssetNode, CheckNode, JobNode, Snapshot, StepNode
+from upwell.definitions.snapshot import AssetNode, CheckNode, JobNode, SensorNode, Snapshot, StepNode
 from upwell.errors import DefinitionError, DefinitionErrors
 
 
@@ -31,6 +31,10 @@ class AssetGraph:
         self.location_of_step: Mapping[str, str] = {
             step.key: snap.location for snap in self.snapshots for step in snap.steps
         }
+        self.sensors: Mapping[str, SensorNode] = self._merged_sensors()
+        self.location_of_sensor: Mapping[str, str] = {
+            sensor.name: snap.location for snap in self.snapshots for sensor in snap.sensors
+        }
         self._rank = self._ranks()
 
     def _merged_assets(self) -> dict[str, AssetNode]:
@@ -50,12 +54,30 @@ class AssetGraph:
                     )
                 if other is None or other.step is None:
                     nodes[node.key] = node
-        problems += _sources_at_odds(nodes.values())
+        sensors = [sensor for snap in self.snapshots for sensor in snap.sensors]
+        problems += _sources_at_odds([*nodes.values(), *sensors])
         if problems:
             raise DefinitionErrors(problems)
         named = [dep.asset for node in nodes.values() for dep in node.deps]
         for key in named:
             nodes.setdefault(key, AssetNode(key=key, step=None))
+        return nodes
+
+    def _merged_sensors(self) -> dict[str, SensorNode]:
+        nodes: dict[str, SensorNode] = {}
+        for node in (sensor for snap in self.snapshots for sensor in snap.sensors):
+            other = nodes.setdefault(node.name, node)
+            if other is not node:
+                raise DefinitionErrors(
+                    [
+                        DefinitionError(
+                            f"{_noun(node)} {node.name!r} has the name of a {_noun(other)} at "
+                            f"{other.file}:{other.line}; rename one",
+                            file=node.file,
+                            line=node.line,
+                        )
+                    ]
+                )
         return nodes
 
     def _ranks(self) -> dict[str, int]:
@@ -104,9 +126,37 @@ class AssetGraph:
         return {name: tuple(pairs) for name, pairs in found.items()}
 
     @cached_property
+    def listening_sensors(self) -> Mapping[str, tuple[tuple[SensorNode, On], ...]]:
+        """By source name: the sensors that listen to it, and how."""
+        found: dict[str, list[tuple[SensorNode, On]]] = defaultdict(list)
+        for node in self.sensors.values():
+            for on in node.on:
+                found[on.source.name].append((node, on))
+        return {name: tuple(pairs) for name, pairs in found.items()}
+
+    @cached_property
+    def asset_sensors(self) -> Mapping[str, tuple[SensorNode, ...]]:
+        """By asset: the sensors that watch its materialisations."""
+        found: dict[str, list[SensorNode]] = defaultdict(list)
+        for node in self.sensors.values():
+            for asset in node.watched_assets:
+                found[asset].append(node)
+        return {asset: tuple(nodes) for asset, nodes in found.items()}
+
+    @cached_property
+    def run_status_sensors(self) -> Mapping[str, tuple[SensorNode, ...]]:
+        """By run status: the sensors that watch for it."""
+        found: dict[str, list[SensorNode]] = defaultdict(list)
+        for node in self.sensors.values():
+            for status in node.watched_statuses:
+                found[status].append(node)
+        return {status: tuple(nodes) for status, nodes in found.items()}
+
+    @cached_property
     def sources(self) -> Mapping[str, SourceSpec]:
         """Every declared source by name."""
-        return {on.source.name: on.source for node in self.assets.values() for on in node.on}
+        listeners = (*self.assets.values(), *self.sensors.values())
+        return {on.source.name: on.source for node in listeners for on in node.on}
 
     def downstream(self, key: str) -> tuple[str, ...]:
         """The assets that read `key` directly."""
@@ -136,9 +186,13 @@ class AssetGraph:
         return sorted(keys, key=self._rank.__getitem__)
 
 
-def _sources_at_odds(nodes: Iterable[AssetNode]) -> Iterator[DefinitionError]:
+def _noun(node: SensorNode) -> str:
+    return "schedule" if node.kind == "schedule" else "sensor"
+
+
+def _sources_at_odds(nodes: Iterable[AssetNode | SensorNode]) -> Iterator[DefinitionError]:
     """One source may be declared in many places, but everywhere alike: else one place would decide for the others."""
-    first: dict[str, tuple[SourceSpec, AssetNode]] = {}
+    first: dict[str, tuple[SourceSpec, AssetNode | SensorNode]] = {}
     for node in nodes:
         for on in node.on:
             spec, other = first.setdefault(on.source.name, (on.source, node))

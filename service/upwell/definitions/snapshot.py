@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from upwell.definitions.freshness import AnyFreshnessPolicy
 from upwell.definitions.partitions.mapping import AnyPartitionMapping
@@ -89,6 +89,45 @@ class JobNode:
     config: Json = None
 
 
+SensorKind: TypeAlias = Literal["polling", "event", "asset", "multi_asset", "run_status", "schedule"]
+WatchedRunStatus: TypeAlias = Literal["QUEUED", "STARTED", "SUCCESS", "FAILURE", "CANCELED"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensorNode:
+    """A sensor, or a schedule, which is a sensor on a timer.
+
+    Attributes:
+        kind: what makes it be called: its interval (`polling`), events of `on` (`event`, and the timer of a
+            `schedule`), materialisations of `watched_assets`, or runs that reach one of `watched_statuses`.
+        interval: seconds between two calls of a polling sensor.
+        watched_jobs: of a run status sensor; none means all runs.
+        jobs, assets: what its run requests are for, where they do not say; `jobs` has every job that they may name.
+        timeout: seconds that one call may take.
+        active: whether it is switched on until somebody says otherwise.
+        cron, timezone: of a schedule, for people to read; its ticks come from `on`.
+    """
+
+    name: str
+    kind: SensorKind
+    on: tuple[On, ...] = ()
+    interval: float | None = None
+    watched_assets: tuple[str, ...] = ()
+    watched_statuses: tuple[WatchedRunStatus, ...] = ()
+    watched_jobs: tuple[str, ...] | None = None
+    jobs: tuple[str, ...] = ()
+    assets: tuple[str, ...] = ()
+    timeout: float = 60.0
+    active: bool = True
+    cron: tuple[str, ...] = ()
+    timezone: str | None = None
+    description: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+    file: str | None = None
+    line: int | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """A code location, described."""
@@ -99,3 +138,4 @@ class Snapshot:
     steps: tuple[StepNode, ...] = ()
     checks: tuple[CheckNode, ...] = ()
     jobs: tuple[JobNode, ...] = ()
+    sensors: tuple[SensorNode, ...] = ()

@@ -19,8 +19,7 @@ from upwell.events import (
     encode,
 )
 from upwell.journal import tables
-from upwell.journal.journal import Progress, Receipt, Record, StillQueued
-from upwell.journal.projections import (
+from upwell.journal.changes import (
     AssetChange,
     Change,
     Folded,
@@ -29,11 +28,9 @@ from upwell.journal.projections import (
     StepAssetsStarted,
     Upsert,
     fold,
-    project,
-    run_of,
-    run_status_after,
-    source_of,
 )
+from upwell.journal.journal import Progress, Receipt, Record, StillQueued
+from upwell.journal.projections import project, run_of, run_status_after, source_of
 from upwell.journal.statements import Statements, lookup_size
 from upwell.journal.store import Call, Fetch, Row, Run, Transaction
 from upwell.journal.tables import from_micros, to_micros

@@ -1,18 +1,9 @@
-"""What an event changes in the present state: a pure function from a record to row changes.
-
-The changes of a batch are folded (`fold`) before they are written, so the order of events within a batch must not
-matter beyond "the later value of a column wins". What an event does to the assets of a *step* needs the stored plan;
-such changes keep their order and touch columns that no upsert touches.
-"""
+"""What an event changes in the present state: a pure function from a record to row changes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias, assert_never
-
-from pydantic_core import to_json
-from sqlalchemy import Table
+from collections.abc import Iterator
+from typing import assert_never
 
 from upwell.events import (
     AssetFailed,
@@ -22,10 +13,17 @@ from upwell.events import (
     Canary,
     CheckEvaluated,
     DuplicateIgnored,
+    DynamicPartitionsChanged,
     Event,
+    EventDeadLettered,
     EventDecided,
+    EventReplayed,
     FileChanged,
+    FilterEvaluated,
+    FilterRequested,
     FreshnessChanged,
+    ListeningPaused,
+    ListeningResumed,
     LocationFailed,
     LocationLoaded,
     MessageReceived,
@@ -34,12 +32,17 @@ from upwell.events import (
     RunCancelRequested,
     RunFailed,
     RunId,
+    RunKeysSuppressed,
     RunRequested,
     RunStarted,
     RunSubmitted,
     RunSucceeded,
+    SensorEvaluated,
+    SensorFailed,
+    SensorTriggered,
     ServiceStarted,
     ServiceStopping,
+    SourceAdvanced,
     SourceEvent,
     StepFailed,
     StepSkipped,
@@ -48,70 +51,21 @@ from upwell.events import (
     TimerFired,
     WebhookAccepted,
 )
-from upwell.journal import tables
+from upwell.journal import listening, tables
+from upwell.journal.changes import (
+    Change,
+    Remove,
+    RunAssetsEnded,
+    StepAssetsEnded,
+    StepAssetsStarted,
+    Upsert,
+    Value,
+    as_text,
+    optional_text,
+)
 from upwell.journal.journal import Record
 from upwell.journal.tables import to_micros
 from upwell.journal.views import RunStatus
-
-# What a column holds: numbers, strings, booleans, null.
-Value: TypeAlias = Any
-
-
-@dataclass(frozen=True, slots=True)
-class Upsert:
-    """The row of `table` with this primary key has these values; columns not named stay."""
-
-    table: Table
-    key: tuple[Value, ...]
-    values: Mapping[str, Value] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Remove:
-    """The row of `table` with this primary key is gone."""
-
-    table: Table
-    key: tuple[Value, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StepAssetsStarted:
-    """The assets of a step are being materialised since this event."""
-
-    run_id: RunId
-    step_id: str
-    event_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class StepAssetsEnded:
-    """The assets of a step are no longer being materialised since this event."""
-
-    run_id: RunId
-    step_id: str
-    event_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class RunAssetsEnded:
-    """Whatever the run was still materialising ended with it."""
-
-    run_id: RunId
-    event_id: int
-
-
-RowChange: TypeAlias = Upsert | Remove
-AssetChange: TypeAlias = StepAssetsStarted | StepAssetsEnded | RunAssetsEnded
-Change: TypeAlias = RowChange | AssetChange
-
-
-def _text(value: Any) -> str:
-    """JSON as it is stored; `value` is whatever an event may carry."""
-    return to_json(value).decode()
-
-
-def _optional_text(value: Any) -> str | None:
-    return None if value is None else _text(value)
 
 
 def project(record: Record) -> Iterator[Change]:
@@ -122,6 +76,22 @@ def project(record: Record) -> Iterator[Change]:
     match event:
         case WebhookAccepted() | FileChanged() | TimerFired() | MessageReceived():
             yield from _source_event(record, event)
+        case SourceAdvanced():
+            yield from _cursor(event)
+        case (
+            EventReplayed()
+            | EventDeadLettered()
+            | ListeningPaused()
+            | ListeningResumed()
+            | FilterRequested()
+            | FilterEvaluated()
+            | SensorTriggered()
+            | SensorEvaluated()
+            | SensorFailed()
+            | RunKeysSuppressed()
+            | DynamicPartitionsChanged()
+        ):
+            yield from listening.project(record, event)
         case EventDecided() | RunRequested() | RunStarted() | RunCancelRequested():
             yield from _run(record, event)
         case RunSucceeded() | RunFailed() | RunCanceled():
@@ -179,7 +149,11 @@ def run_of(event: Event) -> RunId | None:
 
 def source_of(event: Event) -> str | None:
     """The source that an event came from."""
-    return getattr(event, "source", None)
+    match event:
+        case SensorTriggered() | SensorEvaluated() | SensorFailed() | RunKeysSuppressed():
+            return f"sensor:{event.sensor}"
+        case _:
+            return getattr(event, "source", None)
 
 
 def run_status_after(event: Event) -> RunStatus | None:
@@ -203,21 +177,25 @@ def _source_event(record: Record, event: SourceEvent) -> Iterator[Change]:
     if event.delivery_id is not None:
         first = {"event_id": record.id, "at": to_micros(record.at)}
         yield Upsert(tables.deliveries, (event.source, event.delivery_id), first)
+    yield from _cursor(event)
+
+
+def _cursor(event: SourceEvent | SourceAdvanced) -> Iterator[Change]:
     for item, value in event.cursor.items():
         key = (event.source, item)
         yield (
             Remove(tables.source_cursors, key)
             if value is None
-            else Upsert(tables.source_cursors, key, {"value": _text(value)})
+            else Upsert(tables.source_cursors, key, {"value": as_text(value)})
         )
 
 
 def _run(record: Record, event: EventDecided | RunRequested | RunStarted | RunCancelRequested) -> Iterator[Change]:
     match event:
-        case EventDecided(outcome="requested" | "joined", run_id=run_id) if run_id is not None:
-            yield from (Upsert(tables.run_events, (run_id, event_id)) for event_id in event.event_ids)
         case EventDecided():
-            return
+            if event.outcome in ("requested", "joined") and event.run_id is not None:
+                yield from (Upsert(tables.run_events, (event.run_id, event_id)) for event_id in event.event_ids)
+            yield from listening.project_decided(event)
         case RunRequested():
             yield from _requested(record, event)
         case RunStarted():
@@ -239,14 +217,18 @@ def _requested(record: Record, event: RunRequested) -> Iterator[Change]:
             "lane": event.lane,
             "reason": event.reason,
             "cause": event.cause,
-            "plan": _text(event.plan),
-            "roots": _text(event.roots),
+            "plan": as_text(event.plan),
+            "roots": as_text(event.roots),
             "partition": event.partition,
-            "config": _optional_text(event.config),
-            "tags": _text(event.tags),
+            "config": optional_text(event.config),
+            "tags": as_text(event.tags),
             "retry_of": event.retry_of,
+            "job": event.job,
+            "sensor": event.sensor,
+            "run_key": event.run_key,
         },
     )
+    yield from listening.project_requested(record, event)
     for event_id in event.event_ids:
         yield Upsert(tables.run_events, (event.run_id, event_id))
     for step in event.plan:
@@ -277,7 +259,7 @@ def _step(record: Record, event: StepStarted | StepSucceeded | StepFailed | Step
         case StepFailed():
             retry_at = None if event.retry_at is None else to_micros(event.retry_at)
             values = {"status": "FAILURE" if retry_at is None else "RETRYING", "attempt": event.attempt}
-            values |= {"ended_at": at, "retry_at": retry_at, "error": _text(event.error)}
+            values |= {"ended_at": at, "retry_at": retry_at, "error": as_text(event.error)}
             if retry_at is None:
                 yield StepAssetsEnded(event.run_id, event.step_id, record.id)
         case StepSkipped():
@@ -289,7 +271,7 @@ def _step(record: Record, event: StepStarted | StepSucceeded | StepFailed | Step
 
 
 def _materialized(record: Record, event: AssetMaterialized) -> Iterator[Change]:
-    at, metadata = to_micros(record.at), _text(event.metadata)
+    at, metadata = to_micros(record.at), as_text(event.metadata)
     yield Upsert(
         tables.assets,
         (event.asset,),
@@ -311,7 +293,7 @@ def _materialized(record: Record, event: AssetMaterialized) -> Iterator[Change]:
 
 def _failed(record: Record, event: AssetFailed) -> Iterator[Change]:
     newest = {"failed_id": record.id, "failed_at": to_micros(record.at), "failed_run": event.run_id}
-    yield Upsert(tables.assets, (event.asset,), {**newest, "error": _text(event.error)})
+    yield Upsert(tables.assets, (event.asset,), {**newest, "error": as_text(event.error)})
     if event.partition is not None:
         yield Upsert(tables.asset_partitions, (event.asset, event.partition), {"failed_id": record.id})
 
@@ -328,7 +310,7 @@ def _check(record: Record, event: CheckEvaluated) -> Upsert:
             "event_id": record.id,
             "partition": event.partition,
             "run_id": event.run_id,
-            "metadata": _text(event.metadata),
+            "metadata": as_text(event.metadata),
             "description": event.description,
         },
     )
@@ -352,33 +334,6 @@ def _freshness(event: FreshnessChanged) -> Upsert:
 def _location(record: Record, event: LocationLoaded | LocationFailed) -> Upsert:
     at = to_micros(record.at)
     if isinstance(event, LocationFailed):
-        return Upsert(tables.locations, (event.location,), {"error": _text(event.error), "failed_at": at})
+        return Upsert(tables.locations, (event.location,), {"error": as_text(event.error), "failed_at": at})
     loaded = {"generation": event.generation, "code_hash": event.code_hash, "assets": event.assets}
     return Upsert(tables.locations, (event.location,), {**loaded, "loaded_at": at, "error": None, "failed_at": None})
-
-
-@dataclass(slots=True)
-class Folded:
-    """The changes of a batch, each row once: what to write, remove, and do to the assets of steps, in that order."""
-
-    upserts: dict[Table, dict[tuple[Value, ...], Mapping[str, Value]]] = field(default_factory=dict)
-    removals: dict[Table, set[tuple[Value, ...]]] = field(default_factory=dict)
-    asset_changes: list[AssetChange] = field(default_factory=list)
-
-
-def fold(changes: Iterable[Change]) -> Folded:
-    """Bring the changes of a batch together; of several values for a column the later one stays."""
-    folded = Folded()
-    for change in changes:
-        match change:
-            case Upsert(table, key, values):
-                rows = folded.upserts.setdefault(table, {})
-                rows[key] = {**rows[key], **values} if key in rows else values
-                if table in folded.removals:
-                    folded.removals[table].discard(key)
-            case Remove(table, key):
-                folded.upserts.get(table, {}).pop(key, None)
-                folded.removals.setdefault(table, set()).add(key)
-            case _:
-                folded.asset_changes.append(change)
-    return folded

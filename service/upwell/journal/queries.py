@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import structlog
 from pydantic import ValidationError
 from pydantic_core import from_json
-from sqlalchemy import ColumnElement, RowMapping, Select, false, func, select, union_all
+from sqlalchemy import ColumnElement, RowMapping, false, func, select, union_all
 
 from upwell.events import Json, decode
 from upwell.journal import rows, tables
 from upwell.journal.journal import Record
-from upwell.journal.store import Store
+from upwell.journal.listening_queries import ListeningQueries, Query, chunks
 from upwell.journal.tables import from_micros
 from upwell.journal.views import (
     AssetState,
@@ -27,27 +27,18 @@ from upwell.journal.views import (
     StepView,
 )
 
-T = TypeVar("T")
-
 Pair: TypeAlias = tuple[str, str | None]  # asset, partition (None: any)
-
-# A SELECT of whatever columns: their types matter to nobody, as rows are read by name.
-_Query: TypeAlias = Select[Any]
 
 # A column of any table, of whatever type.
 Column: TypeAlias = ColumnElement[Any]
 
-_CHUNK = 400  # keys in one statement; databases bound the number of parameters
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 _log = structlog.get_logger("upwell.journal")
 
 
-class Queries:
+class Queries(ListeningQueries):
     """Reads the journal and its projections. Speaks of runs and assets, never of rows."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
 
     async def head(self) -> int:
         """The id of the newest event on disk; 0 when there is none."""
@@ -89,7 +80,7 @@ class Queries:
             head = (await connection.execute(_head())).scalar_one()
             found = (await connection.execute(query)).mappings().all()
             answered: list[RowMapping] = []
-            for ids in _chunks([row["run_id"] for row in found]):
+            for ids in chunks([row["run_id"] for row in found]):
                 answered.extend((await connection.execute(_events_of_runs(ids))).mappings())
         return int(head), rows.run_views(found, answered)
 
@@ -120,7 +111,7 @@ class Queries:
         assets, partitions = tables.assets.c, tables.asset_partitions.c
         whole = {asset for asset, partition in pairs if partition is None}
         found: set[Pair] = set()
-        for names in _chunks(sorted(whole)):
+        for names in chunks(sorted(whole)):
             query = select(assets.asset).where(assets.asset.in_(names), assets.materialized_id > 0)
             found.update((row["asset"], None) for row in await self._rows(query))
         wanted: dict[str, list[str]] = {}
@@ -128,7 +119,7 @@ class Queries:
             if partition is not None:
                 wanted.setdefault(asset, []).append(partition)
         for asset, keys in wanted.items():
-            for piece in _chunks(keys):
+            for piece in chunks(keys):
                 query = select(partitions.partition).where(
                     partitions.asset == asset, partitions.partition.in_(piece), partitions.materialized_id > 0
                 )
@@ -189,7 +180,7 @@ class Queries:
         """These events, in order; those that retention has removed are missing."""
         events = tables.events.c
         found: list[Record] = []
-        for piece in _chunks(sorted(ids)):
+        for piece in chunks(sorted(ids)):
             found.extend(await self._records(_events().where(events.id.in_(piece)).order_by(events.id)))
         return found
 
@@ -210,36 +201,32 @@ class Queries:
         found = await self._rows(select(progress.event_id).where(progress.consumer == consumer))
         return int(found[0]["event_id"]) if found else 0
 
-    async def _rows(self, query: _Query) -> Sequence[RowMapping]:
-        async with self._store.reading() as connection:
-            return (await connection.execute(query)).mappings().all()
-
-    async def _records(self, query: _Query) -> list[Record]:
+    async def _records(self, query: Query) -> list[Record]:
         return [record for row in await self._rows(query) if (record := _record(row)) is not None]
 
-    async def _run_views(self, query: _Query) -> list[RunView]:
+    async def _run_views(self, query: Query) -> list[RunView]:
         found = await self._rows(query)
         answered: list[RowMapping] = []
-        for ids in _chunks([row["run_id"] for row in found]):
+        for ids in chunks([row["run_id"] for row in found]):
             answered.extend(await self._rows(_events_of_runs(ids)))
         return rows.run_views(found, answered)
 
 
-def _head() -> _Query:
+def _head() -> Query:
     return select(func.coalesce(func.max(tables.events.c.id), 0).label("head"))
 
 
-def _events() -> _Query:
+def _events() -> Query:
     events = tables.events.c
     return select(events.id, events.at, events.kind, events.body)
 
 
-def _runs() -> _Query:
+def _runs() -> Query:
     # A run that was only cancelled or started, but never requested, is none.
     return select(tables.runs).where(tables.runs.c.requested_id.is_not(None))
 
 
-def _requests_of(asset: str, *, before: int | None, limit: int | None) -> _Query:
+def _requests_of(asset: str, *, before: int | None, limit: int | None) -> Query:
     """The ids of the requests for runs that make the asset, newest first."""
     plan = tables.plan_assets.c
     query = select(plan.requested_id).where(plan.asset == asset).distinct()
@@ -248,17 +235,17 @@ def _requests_of(asset: str, *, before: int | None, limit: int | None) -> _Query
     return query.order_by(plan.requested_id.desc()).limit(limit)
 
 
-def _events_of_runs(ids: Sequence[str]) -> _Query:
+def _events_of_runs(ids: Sequence[str]) -> Query:
     return select(tables.run_events).where(tables.run_events.c.run_id.in_(ids))
 
 
-def _partition_counts() -> _Query:
+def _partition_counts() -> Query:
     partitions = tables.asset_partitions.c
     counted = select(partitions.asset, func.count().label("materialized"))
     return counted.where(partitions.materialized_id > 0).group_by(partitions.asset)
 
 
-def _any_of(query: _Query, place: Column, column: Column, values: Collection[str]) -> ColumnElement[bool]:
+def _any_of(query: Query, place: Column, column: Column, values: Collection[str]) -> ColumnElement[bool]:
     """One of the values, for a query that is ordered by `place` and limited.
 
     An index on (column, place) is in order for one value only. With IN, everything that has one of them would be
@@ -273,16 +260,12 @@ def _unindexed(column: Column) -> ColumnElement[str]:
     return func.coalesce(column, "")
 
 
-def _of(query: _Query, column: Column, names: Sequence[str] | None) -> _Query:
+def _of(query: Query, column: Column, names: Sequence[str] | None) -> Query:
     return query if names is None else query.where(column.in_(names))
 
 
-def _chunks(keys: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK))
-
-
 def _chunks_or_all(names: Collection[str] | None) -> Iterable[Sequence[str] | None]:
-    return [None] if names is None else _chunks(sorted(names))
+    return [None] if names is None else chunks(sorted(names))
 
 
 def _record(row: RowMapping) -> Record | None:

@@ -1,6 +1,6 @@
 """Forgetting what is old, in steps so small that the writer's next commit hardly waits.
 
-What goes: events, ended runs with their steps, and deliveries past their time. What stays: the present state (assets,
+What goes: events, ended runs with their steps, deliveries and run keys past their time. What stays: the present state (assets,
 partitions, checks, freshness, cursors), every event of a run that is not finished, every event that a consumer has not
 decided yet, and the newest event, from which ids go on.
 """
@@ -22,6 +22,7 @@ from upwell.clock import Clock
 from upwell.errors import JournalUnavailable
 from upwell.journal import tables
 from upwell.journal.batch import DELIVERIES_KNOWN_FOR
+from upwell.journal.listening_queries import RUN_KEYS_KNOWN_FOR
 from upwell.journal.queries import Queries
 from upwell.journal.store import Fetch, Run, Store, Transaction
 from upwell.journal.tables import to_micros
@@ -96,6 +97,9 @@ async def prune(store: Store, *, now: datetime, older_than: timedelta) -> Pruned
     expired = now - DELIVERIES_KNOWN_FOR
     async for count in _repeated(store, lambda: _prune_deliveries(store, expired), full=_EVENTS_A_STEP):
         pruned = replace(pruned, deliveries=pruned.deliveries + count)
+    forgotten = to_micros(now - RUN_KEYS_KNOWN_FOR)
+    async for _ in _repeated(store, lambda: _prune_run_keys(store, forgotten), full=_EVENTS_A_STEP):
+        pass
     while await store.reclaim():
         pass
     return pruned
@@ -132,6 +136,7 @@ def _prune_events(store: Store, last: int) -> Transaction[int]:
     found = yield Fetch(statements.named("old events", _old_events), (last,))
     if found:
         yield Run(statements.remove_by(tables.event_assets, "event_id"), found)
+        yield Run(statements.remove_by(tables.dead_letters, "event_id"), found)
         yield Run(statements.remove_by(events, "id"), found)
     return len(found)
 
@@ -151,6 +156,14 @@ def _prune_deliveries(store: Store, expired: datetime) -> Transaction[int]:
     found = [(source, delivery_id) for source, delivery_id, at in oldest if at <= to_micros(expired)]
     if found:
         yield Run(statements.remove(tables.deliveries), found)
+    return len(found)
+
+
+def _prune_run_keys(store: Store, forgotten: int) -> Transaction[int]:
+    statements = store.statements
+    found = yield Fetch(statements.named("old run keys", _old_run_keys), (forgotten,))
+    if found:
+        yield Run(statements.remove(tables.run_keys), found)
     return len(found)
 
 
@@ -187,3 +200,9 @@ def _oldest_deliveries() -> ClauseElement:
     known = tables.deliveries.c
     query = select(known.source, known.delivery_id, known.at)
     return query.order_by(known.event_id).limit(_literal(_EVENTS_A_STEP)).offset(_literal(0))
+
+
+def _old_run_keys() -> ClauseElement:
+    known = tables.run_keys.c
+    query = select(known.sensor, known.run_key).where(known.at <= bindparam("last"))
+    return query.limit(_literal(_EVENTS_A_STEP)).offset(_literal(0))

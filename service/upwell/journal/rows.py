@@ -15,11 +15,17 @@ from upwell.journal.tables import from_micros
 from upwell.journal.views import (
     AssetState,
     CheckState,
+    DeadLetter,
+    FilterCall,
     FreshnessRow,
     LocationView,
     PartitionState,
     RunView,
+    SensorCall,
+    SensorState,
     StepView,
+    Switch,
+    WaitingEvent,
 )
 
 # A row by its columns' names; the values are whatever the columns hold.
@@ -72,6 +78,9 @@ def _run_view(row: Row, event_ids: Sequence[int]) -> RunView:
         config=_json(row["config"]),
         tags=_json(row["tags"], {}),
         retry_of=row["retry_of"],
+        job=row["job"],
+        sensor=row["sensor"],
+        run_key=row["run_key"],
         started_at=_instant(row["started_at"]),
         ended_at=_instant(row["ended_at"]),
         error=row["error"],
@@ -170,4 +179,65 @@ def location_view(row: Row) -> LocationView:
         loaded_at=_instant(row["loaded_at"]),
         error=_error(row["error"]),
         failed_at=_instant(row["failed_at"]),
+    )
+
+
+def sensor_state(row: Row) -> SensorState:
+    """A sensor from its row."""
+    return SensorState(
+        sensor=row["sensor"],
+        cursor=row["cursor"],
+        tick_id=row["tick_id"],
+        called_at=_instant(row["called_at"]),
+        status=row["status"],
+        reason=row["reason"],
+        error=_error(row["error"]),
+        failures=row["failures"],
+        run_key=row["run_key"],
+    )
+
+
+def sensor_call(row: Row) -> SensorCall:
+    """A call that is still to be made, from its row."""
+    return SensorCall(
+        trigger_id=row["trigger_id"],
+        sensor=row["sensor"],
+        event_ids=tuple(_json(row["event_ids"], ())),
+        attempt=row["attempt"],
+        retry_at=_instant(row["retry_at"]),
+    )
+
+
+def filter_call(row: Row) -> FilterCall:
+    """A question to filters, from its row."""
+    return FilterCall(event_id=row["event_id"], filters=tuple(_json(row["filters"], ())))
+
+
+def waiting_event(row: Row) -> WaitingEvent:
+    """What a gate holds back, from its row."""
+    return WaitingEvent(gate=row["gate"], event_id=row["event_id"], until=_instant(row["until"]))
+
+
+def switch(row: Row) -> Switch:
+    """A switch from its row."""
+    return Switch(
+        what=row["what"],
+        name=row["name"],
+        active=row["active"],
+        at=from_micros(row["at"]),
+        said_by=row["said_by"],
+    )
+
+
+def dead_letter(row: Row) -> DeadLetter:
+    """A dead letter from its row."""
+    return DeadLetter(
+        event_id=row["event_id"],
+        dead_id=row["dead_id"],
+        at=from_micros(row["at"]),
+        reason=row["reason"],
+        error=_error(row["error"]),
+        attempts=row["attempts"],
+        run_id=row["run_id"],
+        sensor=row["sensor"],
     )

@@ -121,6 +121,9 @@ runs = Table(
     _json("config"),
     _json("tags"),
     Column("retry_of", Text),
+    Column("job", Text),
+    Column("sensor", Text),
+    Column("run_key", Text),
     _instant("started_at"),
     _instant("ended_at"),
     Column("error", Text),
@@ -248,6 +251,98 @@ locations = Table(
     _instant("loaded_at"),
     _json("error"),
     _instant("failed_at"),
+    sqlite_with_rowid=False,
+)
+
+# What each gate (a listener that gathers, or is throttled) holds back.
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("gate", Text, primary_key=True),
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    _instant("until"),
+    sqlite_with_rowid=False,
+)
+
+sensors = Table(
+    "sensors",
+    metadata,
+    Column("sensor", Text, primary_key=True),
+    Column("cursor", Text),
+    _event_id("tick_id"),
+    _instant("called_at"),
+    Column("status", Text),
+    Column("reason", Text),
+    _json("error"),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("run_key", Text),
+    sqlite_with_rowid=False,
+)
+
+# Calls that are still to be made, or made again.
+sensor_calls = Table(
+    "sensor_calls",
+    metadata,
+    Column("trigger_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("sensor", Text),
+    _json("event_ids"),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    _instant("retry_at"),
+    sqlite_with_rowid=False,
+)
+
+filter_calls = Table(
+    "filter_calls",
+    metadata,
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    _json("filters"),
+    sqlite_with_rowid=False,
+)
+
+run_keys = Table(
+    "run_keys",
+    metadata,
+    Column("sensor", Text, primary_key=True),
+    Column("run_key", Text, primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),  # when it was last asked for
+    Index("run_keys_by_age", "at"),
+    sqlite_with_rowid=False,
+)
+
+# What somebody switched off, or on again; what nobody touched is as the code says.
+switches = Table(
+    "switches",
+    metadata,
+    Column("what", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("active", Boolean, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("said_by", Text),
+    sqlite_with_rowid=False,
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("dead_id", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    _json("error"),
+    Column("attempts", Integer, nullable=False),
+    Column("run_id", Text),
+    Column("sensor", Text),
+    Index("dead_letters_by_age", "dead_id"),
+    sqlite_with_rowid=False,
+)
+
+dynamic_partitions = Table(
+    "dynamic_partitions",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("event_id", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 

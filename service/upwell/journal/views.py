@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from upwell.events import CheckSeverity, ErrorInfo, FreshnessState, Json, PlannedStep, RunId
+from upwell.events import CheckSeverity, ErrorInfo, FreshnessState, Json, Listening, PlannedStep, RunId
 
 RunStatus: TypeAlias = Literal["QUEUED", "STARTED", "SUCCESS", "FAILURE", "CANCELED"]
 StepStatus: TypeAlias = Literal["STARTED", "SUCCESS", "FAILURE", "RETRYING", "SKIPPED"]
@@ -49,6 +49,9 @@ class RunView:
     config: Json = None
     tags: Mapping[str, str] = field(default_factory=dict)
     retry_of: RunId | None = None
+    job: str | None = None
+    sensor: str | None = None
+    run_key: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     error: str | None = None
@@ -134,3 +137,77 @@ class LocationView:
     loaded_at: datetime | None = None
     error: ErrorInfo | None = None
     failed_at: datetime | None = None
+
+
+SensorStatus: TypeAlias = Literal["requested", "skipped", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SensorState:
+    """The newest call of a sensor or a schedule, and what it remembers.
+
+    `reason` is of a skip, `error` of a failure; `failures` counts those in a row; `tick_id` is the event of the call.
+    """
+
+    sensor: str
+    cursor: str | None = None
+    tick_id: int = 0
+    called_at: datetime | None = None
+    status: SensorStatus | None = None
+    reason: str | None = None
+    error: ErrorInfo | None = None
+    failures: int = 0
+    run_key: str | None = None  # the newest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SensorCall:
+    """A call that a `SensorTriggered` asked for and that has not been made for good; `attempt` ones failed."""
+
+    trigger_id: int
+    sensor: str
+    event_ids: tuple[int, ...]
+    attempt: int = 0
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilterCall:
+    """An event that waits for the answers of users' filters."""
+
+    event_id: int
+    filters: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaitingEvent:
+    """An event that a gate holds back."""
+
+    gate: str
+    event_id: int
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Switch:
+    """What somebody said last about whether a source, a sensor or a schedule is active."""
+
+    what: Listening
+    name: str
+    active: bool
+    at: datetime
+    said_by: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeadLetter:
+    """An event whose consequences failed to the last; `dead_id` is the event that said so."""
+
+    event_id: int
+    dead_id: int
+    at: datetime
+    reason: str
+    error: ErrorInfo | None = None
+    attempts: int = 1
+    run_id: RunId | None = None
+    sensor: str | None = None

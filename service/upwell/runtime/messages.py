@@ -8,7 +8,16 @@ from datetime import datetime
 from typing import TypeAlias
 
 from upwell.definitions.snapshot import Snapshot
-from upwell.events import AssetMaterialized, AssetObserved, CheckEvaluated, ErrorInfo, Json, RunId
+from upwell.events import (
+    AssetMaterialized,
+    AssetObserved,
+    CheckEvaluated,
+    ErrorInfo,
+    Json,
+    PartitionsWanted,
+    RunId,
+    WantedRun,
+)
 
 StepResult: TypeAlias = AssetMaterialized | AssetObserved | CheckEvaluated
 
@@ -107,5 +116,93 @@ class LocationReport:
     sources: tuple[SourceFile, ...] = ()
 
 
-ServiceMessage: TypeAlias = LoadLocation | StepTask
-WorkerMessage: TypeAlias = LocationReport | StepReport
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WatchedEvent:
+    """An event of the journal that a sensor watches for (a materialisation, a run that ended), as it is stored."""
+
+    id: int
+    at: datetime
+    kind: str
+    body: Json
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WatchedRun:
+    """The run that a run status sensor is called about."""
+
+    run_id: RunId
+    status: str
+    job: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    config: Json = None
+    partition: str | None = None
+    assets: tuple[str, ...] = ()
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    error: str | None = None
+    step_errors: Mapping[str, ErrorInfo] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SensorTask:
+    """One call of a sensor or a schedule. Several may be under way in one worker; `id` tells their reports apart.
+
+    `events` are of its sources, `watched` of the journal: what an asset sensor, or a run status sensor (with `run`), is
+    called about. For a multi-asset sensor `watched` has every materialisation of its assets that its cursor has not
+    passed. `scheduled_at` is the tick that a schedule answers. `log` is a path below the logs folder.
+    """
+
+    id: int
+    sensor: str
+    location: str
+    now: datetime
+    timeout: float  # seconds
+    attempt: int = 1
+    cursor: str | None = None
+    last_run_key: str | None = None
+    last_called_at: datetime | None = None
+    events: tuple[TriggerEvent, ...] = ()
+    watched: tuple[WatchedEvent, ...] = ()
+    run: WatchedRun | None = None
+    scheduled_at: datetime | None = None
+    log: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SensorReport:
+    """What came of a call. With an `error`, nothing else counts. A null `cursor` means that it did not change."""
+
+    id: int
+    runs: tuple[WantedRun, ...] = ()
+    skip_reason: str | None = None
+    cursor: str | None = None
+    results: tuple[StepResult, ...] = ()
+    partitions: tuple[PartitionsWanted, ...] = ()
+    error: ErrorInfo | None = None
+    duration: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilterTask:
+    """Whether an event counts for the listeners that have these filters."""
+
+    id: int
+    location: str
+    filters: tuple[str, ...]
+    event: TriggerEvent
+    timeout: float  # seconds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilterReport:
+    """What the filters answered; with an `error`, one of them could not."""
+
+    id: int
+    answers: Mapping[str, bool] = field(default_factory=dict)
+    error: ErrorInfo | None = None
+
+
+Evaluation: TypeAlias = SensorTask | FilterTask
+EvaluationReport: TypeAlias = SensorReport | FilterReport
+ServiceMessage: TypeAlias = LoadLocation | StepTask | Evaluation
+WorkerMessage: TypeAlias = LocationReport | StepReport | EvaluationReport

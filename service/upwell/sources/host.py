@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -17,8 +18,9 @@ from upwell.definitions.graph import AssetGraph
 from upwell.definitions.project import Project
 from upwell.definitions.reactions import SourceSpec
 from upwell.errors import JournalUnavailable, SourceError
-from upwell.events import Json, SourceEvent
-from upwell.sources.source import EventSource
+from upwell.events import Json
+from upwell.sources.secrets import resolved
+from upwell.sources.source import Emitted, EventSource
 
 SourceFactory: TypeAlias = Callable[..., EventSource]
 """Makes a source: `factory(name, **params)`."""
@@ -35,7 +37,7 @@ log = structlog.get_logger(__name__)
 class Inbox(Protocol):
     """What the host needs of the journal."""
 
-    async def append(self, *events: SourceEvent) -> object:
+    async def append(self, *events: Emitted) -> object:
         """Write events in one transaction; return once they are on disk."""
 
     async def flush(self) -> None:
@@ -71,12 +73,14 @@ class SourceHost:
         project: Project,
         clock: Clock,
         factories: Mapping[str, SourceFactory] | None = None,
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._journal = journal
         self._queries = queries
         self._project = project
         self._clock = clock
         self._factories = dict(factories or {})
+        self._environ = environ
         self._running: dict[str, _Running] = {}
         self._changed = anyio.Event()
 
@@ -138,7 +142,7 @@ class SourceHost:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _make(self, spec: SourceSpec) -> EventSource:
-        return self._factory(spec.kind)(spec.name, **spec.params)
+        return self._factory(spec.kind)(spec.name, **resolved(spec.params, self._environ))
 
     def _factory(self, kind: str) -> SourceFactory:
         if kind not in self._factories:
@@ -151,7 +155,7 @@ class SourceHost:
             self._factories[kind] = installed[kind].load()
         return self._factories[kind]
 
-    async def _commit(self, source: str, batch: Sequence[SourceEvent]) -> int:
+    async def _commit(self, source: str, batch: Sequence[Emitted]) -> int:
         """Write a batch, however long the journal refuses; answer how many events it had."""
         if wrong := next((event.source for event in batch if event.source != source), None):
             raise SourceError(f"source {source!r} told an event of {wrong!r}; events carry their own source's name")

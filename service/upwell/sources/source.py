@@ -6,10 +6,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from upwell.clock import Clock
-from upwell.events import Json, SourceEvent
+from upwell.events import Json, SourceAdvanced, SourceEvent
 
 Cursor: TypeAlias = Mapping[str, Json]
 """What the source had told the journal, by the `cursor` of its events, up to now."""
+
+
+Emitted: TypeAlias = SourceEvent | SourceAdvanced
+"""An event, or a cursor to keep where there was nothing to tell."""
 
 
 class EventSource(Protocol):
@@ -22,7 +26,7 @@ class EventSource(Protocol):
     def name(self) -> str:
         """Its identity in the journal and in logs; every event it yields carries it as `source`."""
 
-    def events(self, cursor: Cursor, clock: Clock) -> AsyncIterator[Sequence[SourceEvent]]:
+    def events(self, cursor: Cursor, clock: Clock) -> AsyncIterator[Sequence[Emitted]]:
         """Yield events as they happen, in batches, for ever, starting from what `cursor` remembers.
 
         The host commits each batch before it asks for the next one: when the generator goes on after a `yield`,

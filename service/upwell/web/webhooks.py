@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 from starlette.datastructures import Headers
@@ -21,6 +20,7 @@ from upwell.definitions.reactions import SourceSpec
 from upwell.errors import JournalUnavailable
 from upwell.events import Json, WebhookAccepted
 from upwell.journal.journal import Receipt
+from upwell.sources.secrets import secret
 from upwell.web import cloudevents, payloads
 from upwell.web.auth import is_foreign
 from upwell.web.metrics import WebhookCounts
@@ -165,26 +165,10 @@ class WebhookIngress:
 def _scheme(params: Mapping[str, Json], environ: Mapping[str, str]) -> SignatureScheme:
     if params.get("insecure"):
         return Insecure()
-    secrets = [_secret(secret["env"], environ) for secret in params.get("secrets") or ()]
+    secrets = [secret(each["env"], environ) for each in params.get("secrets") or ()]
     if not secrets:
         raise ValueError("no secret is declared; give webhook() a secret=EnvVar(…), or say insecure=True")
     return scheme_factory(params.get("scheme") or "standard")(secrets)
-
-
-def _secret(variable: str, environ: Mapping[str, str]) -> str:
-    """The value of an environment variable, or what stands in the file that `<variable>_FILE` names."""
-    if value := environ.get(variable):
-        return value
-    path = environ.get(f"{variable}_FILE")
-    if not path:
-        raise ValueError(f"the environment variable {variable} is not set (nor is {variable}_FILE)")
-    try:
-        value = Path(path).read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{variable}_FILE={path!r} cannot be read: {error}") from None
-    if not value:
-        raise ValueError(f"{variable}_FILE={path!r} is empty")
-    return value
 
 
 async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from upwell.errors import DefinitionError
-from upwell.sources.durations import format_duration, parse_duration
+from upwell.durations import format_duration, parse_duration
 
 
 @pytest.mark.parametrize(

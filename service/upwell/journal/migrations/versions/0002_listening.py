@@ -1,0 +1,92 @@
+"""Sensors, schedules, gates, switches and dead letters. Runs before the new code."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    for column in ("job", "sensor", "run_key"):
+        op.add_column("runs", sa.Column(column, sa.Text))
+    _sensors()
+    op.create_table("waiting", _key("gate"), _id_key("event_id"), _number("until"), sqlite_with_rowid=False)
+    op.create_table(
+        "switches",
+        _key("what"),
+        _key("name"),
+        sa.Column("active", sa.Boolean, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("said_by", sa.Text),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "dead_letters",
+        _id_key("event_id"),
+        sa.Column("dead_id", sa.BigInteger, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("error", sa.Text),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("run_id", sa.Text),
+        sa.Column("sensor", sa.Text),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("dead_letters_by_age", "dead_letters", ["dead_id"])
+    op.create_table(
+        "dynamic_partitions",
+        _key("name"),
+        _key("key"),
+        sa.Column("event_id", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+
+
+def _sensors() -> None:
+    op.create_table(
+        "sensors",
+        _key("sensor"),
+        sa.Column("cursor", sa.Text),
+        sa.Column("tick_id", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+        _number("called_at"),
+        sa.Column("status", sa.Text),
+        sa.Column("reason", sa.Text),
+        sa.Column("error", sa.Text),
+        sa.Column("failures", sa.Integer, nullable=False, server_default=sa.text("0")),
+        sa.Column("run_key", sa.Text),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "sensor_calls",
+        _id_key("trigger_id"),
+        sa.Column("sensor", sa.Text),
+        sa.Column("event_ids", sa.Text),
+        sa.Column("attempt", sa.Integer, nullable=False, server_default=sa.text("0")),
+        _number("retry_at"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table("filter_calls", _id_key("event_id"), sa.Column("filters", sa.Text), sqlite_with_rowid=False)
+    op.create_table(
+        "run_keys",
+        _key("sensor"),
+        _key("run_key"),
+        sa.Column("run_id", sa.Text, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("run_keys_by_age", "run_keys", ["at"])
+
+
+def _key(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, primary_key=True)
+
+
+def _id_key(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, primary_key=True, autoincrement=False)
+
+
+def _number(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger)
