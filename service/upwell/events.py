@@ -295,11 +295,11 @@ class SensorFailed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunKeysSuppressed:
-    """Runs that were not requested because their keys had been before; `runs` has the first run of each key."""
+    """Runs that were not requested because their keys had been before; `taken` has the run of each key."""
 
     kind: ClassVar[str] = "sensor.runs_suppressed"
     sensor: str
-    runs: Mapping[str, str]
+    taken: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

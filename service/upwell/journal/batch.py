@@ -182,6 +182,8 @@ def _chunks(keys: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 def _calls(folded: Folded, statements: Statements) -> Iterator[Call]:
+    for table, keys in folded.removals.items():
+        yield Run(statements.remove(table), list(keys))
     for table, rows in folded.upserts.items():
         groups: dict[tuple[str, ...], list[Row]] = {}
         for key, values in rows.items():
@@ -189,9 +191,6 @@ def _calls(folded: Folded, statements: Statements) -> Iterator[Call]:
         for columns, group in groups.items():
             statement, arrange = statements.upsert(table, columns)
             yield Run(statement, list(map(arrange, group)))
-    for table, keys in folded.removals.items():
-        if keys:
-            yield Run(statements.remove(table), list(keys))
     yield from _asset_calls(folded.asset_changes, statements)
 
 

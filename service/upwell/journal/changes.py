@@ -79,10 +79,10 @@ def optional_text(value: Any) -> str | None:
 
 @dataclass(slots=True)
 class Folded:
-    """The changes of a batch, each row once: what to write, remove, and do to the assets of steps, in that order."""
+    """The changes of a batch: rows to remove, then to write (some of them anew), then what the assets of steps do."""
 
-    upserts: dict[Table, dict[tuple[Value, ...], Mapping[str, Value]]] = field(default_factory=dict)
     removals: dict[Table, set[tuple[Value, ...]]] = field(default_factory=dict)
+    upserts: dict[Table, dict[tuple[Value, ...], Mapping[str, Value]]] = field(default_factory=dict)
     asset_changes: list[AssetChange] = field(default_factory=list)
 
 
@@ -94,8 +94,6 @@ def fold(changes: Iterable[Change]) -> Folded:
             case Upsert(table, key, values):
                 rows = folded.upserts.setdefault(table, {})
                 rows[key] = {**rows[key], **values} if key in rows else values
-                if table in folded.removals:
-                    folded.removals[table].discard(key)
             case Remove(table, key):
                 folded.upserts.get(table, {}).pop(key, None)
                 folded.removals.setdefault(table, set()).add(key)

@@ -52,7 +52,7 @@ def project(record: Record, event: ListeningEvent) -> Iterator[Change]:
         case SensorFailed():
             yield from _failed(record, event)
         case RunKeysSuppressed():
-            for key, run_id in event.runs.items():
+            for key, run_id in event.taken.items():
                 seen = {"run_id": run_id, "at": to_micros(record.at)}
                 yield Upsert(tables.run_keys, (event.sensor, key), seen)
         case FilterRequested():

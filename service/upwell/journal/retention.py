@@ -1,8 +1,8 @@
 """Forgetting what is old, in steps so small that the writer's next commit hardly waits.
 
-What goes: events, ended runs with their steps, deliveries and run keys past their time. What stays: the present state (assets,
-partitions, checks, freshness, cursors), every event of a run that is not finished, every event that a consumer has not
-decided yet, and the newest event, from which ids go on.
+What goes: events, ended runs with their steps, deliveries and run keys past their time. What stays: the present state
+(assets, partitions, checks, freshness, cursors), every event of a run that is not finished, every event that a consumer
+has not decided yet, and the newest event, from which ids go on.
 """
 
 from __future__ import annotations
