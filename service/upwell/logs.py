@@ -291,7 +291,7 @@ def json_line(fields: Mapping[str, Any]) -> str:
 class ConsoleLines:
     """One short readable line: time of day, event, what it is about, the rest. A traceback follows, indented."""
 
-    _SUBJECTS = ("asset", "location", "source", "url", "run_id")
+    _SUBJECTS = ("asset", "location", "source", "url", "run_id", "sensor", "schedule")
     _LONG = ("exception", "traceback")
     _COLORS = {"debug": "2", "warning": "33", "error": "31", "critical": "31"}
 

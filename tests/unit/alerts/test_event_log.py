@@ -10,7 +10,8 @@ import anyio
 import pytest
 import structlog
 
-from upwell.alerts.event_log import CONSUMER, EventLog, line_of
+from upwell.alerts.event_log import CONSUMER, EventLog
+from upwell.alerts.lines import line_of
 from upwell.clock import FakeClock
 from upwell.events import (
     AssetFailed,
