@@ -69,7 +69,8 @@ def predicate(text: str) -> str:
     """
     bare = text.strip().removeprefix("?")
     # The event's data is wrapped in a list, whose one element the filter keeps or not: `@` is the data.
-    query = f"$[?{re.sub(r'(?<![\w@$])[$](?=[.\[])', '@', bare)}]"
+    of_the_event = re.sub(r"(?<![\w@$])[$](?=[.\[])", "@", bare)
+    query = f"$[?{of_the_event}]"
     try:
         compile_jsonpath(query)
     except JSONPathError as error:
