@@ -13,7 +13,7 @@ import anyio.lowlevel
 
 from upwell.clock import Clock, FakeClock, SystemClock
 from upwell.errors import JournalUnavailable
-from upwell.events import AssetMaterialized, Event, FreshnessChanged, Json, SourceEvent
+from upwell.events import AssetMaterialized, Event, FreshnessChanged, Json, SourceAdvanced, SourceEvent
 from upwell.journal.database import StoredJournal, open_journal
 from upwell.journal.journal import Progress, Receipt, Record, StillQueued
 from upwell.journal.views import AssetState, FreshnessRow, PartitionState
@@ -257,7 +257,7 @@ class _Heard:
         batches = source.events(dict(self.cursor), clock)
         async with aclosing(batches):  # type: ignore[type-var]  # an asynchronous generator, as a rule
             async for batch in batches:
-                self.events += batch
+                self.events += [event for event in batch if not isinstance(event, SourceAdvanced)]
                 for event in batch:
                     self.cursor.update(event.cursor)
                 more, self.more = self.more, anyio.Event()

@@ -12,7 +12,7 @@ import pytest
 
 from upwell.clock import Clock, FakeClock
 from upwell.testing import SourceContract
-from upwell_sensors.files import FileSource
+from upwell_sensors.file_source import FileSource
 from upwell_sensors.timers import CronSource, EverySource
 
 pytestmark = pytest.mark.anyio

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from upwell_sensors.contents import Fingerprint
+from upwell_sensors.known_files import FileTable
 from upwell_sensors.patterns import FilePattern
-from upwell_sensors.scanning import FileTable, Fingerprint, Found, look
+from upwell_sensors.scanning import Found, look
 
 OLD = 1_000
 NOW = 2_000.0
@@ -113,7 +115,11 @@ def test_only_regular_files_that_match_are_found(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.csv")).write_text("x")
     found = look(FilePattern.parse("*.csv", base=str(tmp_path)))
     assert set(found.files) == {"a.csv"}
-    assert found.refused == {"link.csv", "pipe.csv", "bad\udcff.csv"}
+    assert found.refused == {
+        "link.csv": "is a link",
+        "pipe.csv": "is no regular file",
+        "bad\udcff.csv": "has a name that is no UTF-8",
+    }
 
 
 def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ class Listener:
 
     async def run(self) -> None:
         async for batch in self.source.events(self.cursor, self.clock):
-            self.fired += batch
+            self.fired += [event for event in batch if isinstance(event, TimerFired)]
             for event in batch:
                 self.cursor.update(event.cursor)
 
