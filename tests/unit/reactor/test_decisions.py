@@ -9,6 +9,7 @@ from upwell.definitions.snapshot import AssetNode, DepNode, Snapshot, StepNode
 from upwell.events import (
     Canary,
     Event,
+    EventDeadLettered,
     EventDecided,
     PlannedStep,
     RunFailed,
@@ -21,8 +22,12 @@ from upwell.events import (
 )
 from upwell.journal.journal import Record
 from upwell.journal.views import RunView, StepView
+from upwell.reactor.answering import Decision, Situation
 from upwell.reactor.condensing import QueueView, lane_of
-from upwell.reactor.decisions import Decision, EarlierRun, Situation, decide, set_aside
+from upwell.reactor.decisions import decide, set_aside
+from upwell.reactor.gates import Gates
+from upwell.reactor.knowledge import Known
+from upwell.reactor.switches import Switches
 
 NOW = datetime(2024, 1, 10, 12, tzinfo=UTC)
 DAILY = DailyPartitionsDefinition(start_date="2024-01-01")
@@ -46,9 +51,16 @@ GRAPH = AssetGraph(
 )
 
 
-def decided(event: Event, queue: QueueView | None = None, earlier: EarlierRun | None = None) -> Decision:
-    situation = Situation(graph=GRAPH, queue=queue or QueueView(), now=NOW, new_run_id=lambda: RunId("new"))
-    return decide(Record(id=7, at=NOW, event=event), situation, earlier)
+def decided(event: Event, queue: QueueView | None = None, known: Known | None = None) -> Decision:
+    situation = Situation(
+        graph=GRAPH,
+        queue=queue or QueueView(),
+        gates=Gates(),
+        switches=Switches(),
+        now=NOW,
+        new_run_id=lambda: RunId("new"),
+    )
+    return decide(Record(id=7, at=NOW, event=event), situation, known)
 
 
 def post(**more: object) -> WebhookAccepted:
@@ -84,7 +96,7 @@ def test_an_event_joins_the_run_of_its_lane_that_has_not_started() -> None:
     decision = decided(post(), queue(queued("r")))
     (event,) = decision.events
     assert isinstance(event, EventDecided)
-    assert (event.outcome, event.run_id, decision.joins) == ("joined", "r", "r")
+    assert (event.outcome, event.run_id, decision.joins) == ("joined", "r", ("r",))
     assert event.reason == "webhook:orders is listened to by raw; joined run r, which had not started"
 
 
@@ -98,7 +110,7 @@ def test_an_event_for_a_run_under_way_makes_one_that_follows() -> None:
 
 def test_behind_a_run_under_way_events_join_the_one_that_follows() -> None:
     view = queue(queued("r"), RunStarted(run_id=RunId("r")), queued("next"))
-    assert decided(post(), view).joins == "next"
+    assert decided(post(), view).joins == ("next",)
 
 
 def test_an_ended_run_is_neither_joined_nor_followed() -> None:
@@ -108,7 +120,7 @@ def test_an_ended_run_is_neither_joined_nor_followed() -> None:
 
 def test_an_event_never_joins_what_somebody_asked_for_by_hand() -> None:
     decision = decided(post(), queue(queued("r", cause="manual")))
-    assert decision.joins is None
+    assert decision.joins == ()
 
 
 def test_partitions_have_lanes_of_their_own() -> None:
@@ -162,8 +174,8 @@ def test_a_submitted_run_includes_what_is_downstream_when_asked() -> None:
     assert [(step.id, step.asked) for step in requested.plan] == [("raw", True), ("mart", False)]  # type: ignore[union-attr]
 
 
-def rejection(event: RunSubmitted, earlier: EarlierRun | None = None) -> str:
-    decision, failed = decided(event, earlier=earlier).events
+def rejection(event: RunSubmitted, earlier: Known | None = None) -> str:
+    decision, failed = decided(event, known=earlier).events
     assert isinstance(decision, EventDecided)
     assert isinstance(failed, RunFailed)
     assert (decision.outcome, decision.run_id, failed.run_id) == ("rejected", event.run_id, event.run_id)
@@ -181,7 +193,7 @@ def test_a_run_that_cannot_be_is_rejected_and_whoever_asked_finds_out_why() -> N
     assert "no asset was asked for" in rejection(submitted())
 
 
-def earlier_run(status: str = "FAILURE", passed: tuple[str, ...] = ("raw",)) -> EarlierRun:
+def earlier_run(status: str = "FAILURE", passed: tuple[str, ...] = ("raw",)) -> Known:
     plan = (
         PlannedStep(id="raw", step="raw", assets=("raw",)),
         PlannedStep(id="mart", step="mart", assets=("mart",), waits_for=("raw",), asked=False),
@@ -199,7 +211,7 @@ def earlier_run(status: str = "FAILURE", passed: tuple[str, ...] = ("raw",)) -> 
         event_ids=(1, 2),
     )
     steps = [StepView(run_id=run.run_id, step_id=step, status="SUCCESS", attempt=1) for step in passed]
-    return EarlierRun(run=run, steps=steps)
+    return Known(run=run, steps=steps)
 
 
 def retry() -> RunSubmitted:
@@ -207,14 +219,14 @@ def retry() -> RunSubmitted:
 
 
 def test_a_retry_runs_what_did_not_succeed_and_answers_the_same_events() -> None:
-    _, requested = decided(retry(), earlier=earlier_run()).events
+    _, requested = decided(retry(), known=earlier_run()).events
     assert isinstance(requested, RunRequested)
     assert [(step.id, step.waits_for) for step in requested.plan] == [("mart", ())]
     assert (requested.event_ids, requested.retry_of, requested.cause) == ((1, 2), "old", "retry")
 
 
 def test_a_retry_that_cannot_be_is_rejected() -> None:
-    assert rejection(retry(), EarlierRun()) == "there is no run old to retry"
+    assert rejection(retry(), Known()) == "there is no run old to retry"
     assert "has not ended yet" in rejection(retry(), earlier_run("STARTED"))
     assert "every step of run old succeeded" in rejection(retry(), earlier_run(passed=("raw", "mart")))
 
@@ -223,8 +235,10 @@ def test_an_event_that_cannot_be_decided_on_is_set_aside_with_its_traceback() ->
     try:
         raise RuntimeError("poison")
     except RuntimeError as error:
-        (event,) = set_aside(Record(id=7, at=NOW, event=post()), error).events
+        event, letter = set_aside(Record(id=7, at=NOW, event=post()), error).events
     assert isinstance(event, EventDecided)
     assert event.outcome == "rejected"
     assert "RuntimeError: poison" in event.reason
     assert "Traceback" in event.reason
+    assert isinstance(letter, EventDeadLettered)
+    assert (letter.event_ids, letter.error and letter.error.message) == ((7,), "poison")

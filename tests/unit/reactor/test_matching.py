@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.partitions.named import StaticPartitionsDefinition
@@ -8,7 +9,8 @@ from upwell.definitions.partitions.time_windows import DailyPartitionsDefinition
 from upwell.definitions.reactions import On, SourceSpec
 from upwell.definitions.snapshot import AssetNode, Snapshot
 from upwell.events import FileChanged, SourceEvent, TimerFired, WebhookAccepted
-from upwell.reactor.matching import Matching, match
+from upwell.reactor.matching import match
+from upwell.reactor.switches import Switches
 
 NOW = datetime(2024, 1, 10, 12, tzinfo=UTC)
 DAILY = DailyPartitionsDefinition(start_date="2024-01-01")
@@ -20,8 +22,15 @@ def listener(key: str, source: str, partition: str | None = None, **more: object
     return AssetNode(key=key, step=key, on=(on,), **more)  # type: ignore[arg-type]
 
 
-def found(event: SourceEvent, *assets: AssetNode) -> Matching:
-    return match(event, AssetGraph([Snapshot(location="here", assets=assets)]), NOW)
+class Found(NamedTuple):
+    targets: dict[str, tuple[str | None, ...]]
+    misses: tuple[str, ...]
+
+
+def found(event: SourceEvent, *assets: AssetNode) -> Found:
+    matching = match(event, AssetGraph([Snapshot(location="here", assets=assets)]), Switches(), NOW)
+    targets = {asset: keys for answer in matching.answers for asset, keys in answer.targets.items()}
+    return Found(targets, matching.reservations)
 
 
 def post(**more: object) -> WebhookAccepted:
