@@ -13,10 +13,19 @@ import anyio.lowlevel
 
 from upwell.clock import Clock, FakeClock, SystemClock
 from upwell.errors import JournalUnavailable
-from upwell.events import AssetMaterialized, Event, FreshnessChanged, Json, SourceAdvanced, SourceEvent
+from upwell.events import (
+    AssetMaterialized,
+    Event,
+    FreshnessChanged,
+    Json,
+    ListeningPaused,
+    ListeningResumed,
+    SourceAdvanced,
+    SourceEvent,
+)
 from upwell.journal.database import StoredJournal, open_journal
 from upwell.journal.journal import Progress, Receipt, Record, StillQueued
-from upwell.journal.views import AssetState, FreshnessRow, PartitionState
+from upwell.journal.views import AssetState, FreshnessRow, PartitionState, Switch
 from upwell.sources.source import EventSource
 
 __all__ = ["FakeClock", "MemoryJournal", "SourceContract", "temporary_journal"]
@@ -89,6 +98,18 @@ class MemoryJournal:
     def all_of(self, kind: str) -> list[Record]:
         """Every record of a kind, in order."""
         return [record for record in self.records if record.event.kind == kind]
+
+    async def switches(self) -> list[Switch]:
+        found: dict[tuple[str, str], Switch] = {}
+        for record in self.records:
+            match record.event:
+                case ListeningPaused(what=what, name=name):
+                    found[what, name] = Switch(what=what, name=name, active=False, at=record.at)
+                case ListeningResumed(what=what, name=name):
+                    found[what, name] = Switch(what=what, name=name, active=True, at=record.at)
+                case _:
+                    pass
+        return list(found.values())
 
     async def progress(self, consumer: str) -> int:
         return self._progress.get(consumer, 0)

@@ -12,20 +12,10 @@ from urllib.parse import quote
 import anyio
 
 from upwell.definitions.snapshot import StepNode
-from upwell.events import (
-    FileChanged,
-    Json,
-    MessageReceived,
-    PlannedStep,
-    RunId,
-    RunRequested,
-    TimerFired,
-    WebhookAccepted,
-)
+from upwell.events import ErrorInfo, Json, PlannedStep, RunId, RunRequested
 from upwell.execution.inputs import Pair
 from upwell.execution.limits import Ticket
 from upwell.execution.run_state import PolicyOf, RunState
-from upwell.journal.journal import Record
 from upwell.journal.views import RunView
 from upwell.runtime.messages import StepTask, TriggerEvent
 
@@ -58,6 +48,7 @@ class RunUnderWay:
     events: tuple[TriggerEvent, ...] = ()
     started_at: datetime | None = None
     planned: frozenset[Pair] = frozenset()
+    newest_failure: tuple[ErrorInfo, int] | None = None  # of a step that failed for good, and at which attempt
     trouble: str | None = None  # why it is given up; without one, a run that is stopped was canceled
     waiting: dict[str, Ticket] = field(default_factory=dict)
     running: dict[str, anyio.CancelScope] = field(default_factory=dict)
@@ -130,22 +121,3 @@ def log_path(run_id: RunId, step_id: str, attempt: int) -> str:
     if len(name) > _LONGEST_NAME:
         name = f"{name[: _LONGEST_NAME - 17]}-{hashlib.sha256(step_id.encode()).hexdigest()[:16]}"
     return f"{quote(run_id, safe='')}/{name}.{attempt}.log"
-
-
-def trigger_events(records: Iterable[Record]) -> tuple[TriggerEvent, ...]:
-    """The events that a run answers, as user code sees them; the cause of a retry is what the first run answered."""
-    found = []
-    for record in records:
-        event = record.event
-        if isinstance(event, WebhookAccepted | FileChanged | TimerFired | MessageReceived):
-            found.append(
-                TriggerEvent(
-                    id=record.id,
-                    source=event.source,
-                    time=event.occurred_at or record.at,
-                    data=event.data,
-                    path=event.path,
-                    headers=event.headers,
-                )
-            )
-    return tuple(found)

@@ -24,6 +24,7 @@ from upwell.errors import JournalUnavailable
 from upwell.events import (
     ErrorInfo,
     Event,
+    EventDeadLettered,
     EventDecided,
     FileChanged,
     MessageReceived,
@@ -56,11 +57,11 @@ from upwell.execution.run_state import (
     StartStep,
     StepEnded,
 )
-from upwell.execution.run_under_way import RunPhase, RunUnderWay, log_path, trigger_events
+from upwell.execution.run_under_way import RunPhase, RunUnderWay, log_path
 from upwell.journal.journal import Journal, Record
 from upwell.journal.queries import Queries
 from upwell.journal.views import StepView
-from upwell.runtime.messages import StepReport
+from upwell.runtime.messages import StepReport, trigger_events
 
 T = TypeVar("T")
 
@@ -247,11 +248,24 @@ class Supervisor:
         if run.trouble is None:
             self._end(run, RunCanceled(run_id=run.run_id, event_ids=event_ids, duration=duration))
         else:
-            self._end(run, RunFailed(run_id=run.run_id, reason=run.trouble, event_ids=event_ids, duration=duration))
+            self._fail(run, run.trouble)
 
-    def _end(self, run: RunUnderWay, event: Event) -> None:
+    def _fail(self, run: RunUnderWay, reason: str) -> None:
+        """End a run that failed; the events that it was to answer are dead letters."""
+        event_ids, duration = tuple(run.event_ids), run.duration(self._clock.now())
+        failed = RunFailed(run_id=run.run_id, reason=reason, event_ids=event_ids, duration=duration)
+        if not event_ids:
+            self._end(run, failed)
+            return
+        error, attempts = run.newest_failure or (None, 1)
+        letter = EventDeadLettered(
+            event_ids=event_ids, reason=reason, error=error, attempts=attempts, run_id=run.run_id
+        )
+        self._end(run, failed, letter)
+
+    def _end(self, run: RunUnderWay, *events: Event) -> None:
         run.phase = RunPhase.ENDED
-        self._outbox.post(event)
+        self._outbox.post(*events)
         del self._runs[run.run_id]
         self._queue.remove(run.run_id)
         self._start_runs()
@@ -271,17 +285,19 @@ class Supervisor:
                     self._alarm.set((run.run_id, step_id), instant)
                 case Finish():
                     self._finish(run, instruction)
-                case AcceptStep() | FailStep() | SkipStep():
+                case FailStep(error=error, attempt=attempt):
+                    run.newest_failure = (error, attempt)
+                case AcceptStep() | SkipStep():
                     pass
                 case _:
                     assert_never(instruction)
 
     def _finish(self, run: RunUnderWay, finish: Finish) -> None:
-        event_ids, duration = tuple(run.event_ids), run.duration(self._clock.now())
         if finish.status == "SUCCESS":
+            event_ids, duration = tuple(run.event_ids), run.duration(self._clock.now())
             self._end(run, RunSucceeded(run_id=run.run_id, event_ids=event_ids, duration=duration))
         else:
-            self._end(run, RunFailed(run_id=run.run_id, reason=finish.reason, event_ids=event_ids, duration=duration))
+            self._fail(run, finish.reason)
 
     def _make_ready(self, run: RunUnderWay, step: PlannedStep, attempt: int) -> None:
         if not step.asked:

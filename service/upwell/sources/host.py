@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -18,7 +18,7 @@ from upwell.definitions.graph import AssetGraph
 from upwell.definitions.project import Project
 from upwell.definitions.reactions import SourceSpec
 from upwell.errors import JournalUnavailable, SourceError
-from upwell.events import Json
+from upwell.events import Event, Json, ListeningPaused, ListeningResumed
 from upwell.sources.secrets import resolved
 from upwell.sources.source import Emitted, EventSource
 
@@ -34,8 +34,35 @@ _FIRST_RETRY, _LONGEST_RETRY = 0.1, 5.0  # seconds before a batch that could not
 log = structlog.get_logger(__name__)
 
 
+class Switch(Protocol):
+    """What somebody said last about whether something listens."""
+
+    @property
+    def what(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def active(self) -> bool: ...
+
+
+class Told(Protocol):
+    """An event of the journal in its place."""
+
+    @property
+    def event(self) -> Event: ...
+
+
 class Inbox(Protocol):
     """What the host needs of the journal."""
+
+    @property
+    def head(self) -> int:
+        """The id of the newest event."""
+
+    def subscribe(self, after: int) -> AsyncIterator[Sequence[Told]]:
+        """Every event with an id above `after`, without end."""
 
     async def append(self, *events: Emitted) -> object:
         """Write events in one transaction; return once they are on disk."""
@@ -50,6 +77,9 @@ class Cursors(Protocol):
     async def source_cursor(self, source: str) -> dict[str, Json]:
         """What the source's committed events told it to remember."""
 
+    async def switches(self) -> Sequence[Switch]:
+        """What somebody paused or resumed."""
+
 
 @dataclass(kw_only=True)
 class _Running:
@@ -63,43 +93,63 @@ class SourceHost:
 
     A source that fails is logged and started again after a pause, from the cursor of its last commit; it hurts no
     other. While the journal cannot store, a source waits with its batch. The cursor of a source that is no
-    longer declared is kept: should it come back, it goes on from there.
+    longer declared, or that is paused, is kept: when it comes back, it goes on from there.
     """
 
     def __init__(
         self,
         journal: Inbox,
-        queries: Cursors,
+        cursors: Cursors,
         project: Project,
         clock: Clock,
         factories: Mapping[str, SourceFactory] | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._journal = journal
-        self._queries = queries
+        self._cursors = cursors
         self._project = project
         self._clock = clock
         self._factories = dict(factories or {})
         self._environ = environ
         self._running: dict[str, _Running] = {}
+        self._paused: set[str] = set()
         self._changed = anyio.Event()
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Keep the sources of the present graph running."""
         self._project.watch(self._on_change)
+        known_until = self._journal.head
+        self._paused = {one.name for one in await self._cursors.switches() if one.what == "source" and not one.active}
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._obey_switches, known_until)
             task_status.started()
             while True:
                 self._changed = anyio.Event()
                 self._reconcile(tasks)
                 await self._changed.wait()
 
+    async def _obey_switches(self, after: int) -> None:
+        async for batch in self._journal.subscribe(after):
+            for told in batch:
+                match told.event:
+                    case ListeningPaused(what="source", name=name):
+                        self._paused.add(name)
+                    case ListeningResumed(what="source", name=name):
+                        self._paused.discard(name)
+                    case _:
+                        continue
+                self._changed.set()
+
     def _on_change(self, graph: AssetGraph) -> None:
         self._changed.set()
 
     def _reconcile(self, tasks: anyio.abc.TaskGroup) -> None:
         declared = self._project.graph.sources
-        wanted = {name: spec for name, spec in declared.items() if spec.kind not in FED_BY_THE_WEB_SERVER}
+        wanted = {
+            name: spec
+            for name, spec in declared.items()
+            if spec.kind not in FED_BY_THE_WEB_SERVER and name not in self._paused
+        }
         for name, running in list(self._running.items()):
             if wanted.get(name) != running.spec:
                 running.scope.cancel()
@@ -128,7 +178,7 @@ class SourceHost:
             try:
                 source = self._make(spec)
                 await self._journal.flush()  # a batch of its predecessor may still be on its way
-                cursor = await self._queries.source_cursor(spec.name)
+                cursor = await self._cursors.source_cursor(spec.name)
                 async with aclosing(source.events(cursor, self._clock)) as batches:  # type: ignore[type-var]
                     async for batch in batches:
                         committed += await self._commit(spec.name, batch)

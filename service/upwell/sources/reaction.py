@@ -28,7 +28,8 @@ class Reaction(TypedDict, total=False):
             `"?@.type == 'created'"`, or a function that is called in a worker with the event.
         debounce: answer once there has been quiet for so long.
         batch: gather for so long after a first event, then answer all of them together.
-        throttle: answer at most so often, as `"10/m"` or `"1/30s"`; what is over the rate waits and is answered together.
+        throttle: answer at most so often, as `"10/m"` or `"1/30s"`; what is over the rate waits, and is answered
+            together.
     """
 
     partition: str | None
@@ -75,7 +76,7 @@ def predicate(text: str) -> str:
         compile_jsonpath(query)
     except JSONPathError as error:
         raise DefinitionError(
-            f"filter={text!r} is no JSONPath predicate ({error}); write for example \"$.order.total > 100\""
+            f'filter={text!r} is no JSONPath predicate ({error}); write for example "$.order.total > 100"'
         ) from None
     return query
 

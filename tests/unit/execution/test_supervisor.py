@@ -499,3 +499,24 @@ async def test_nothing_starts_before_any_code_is_loaded(station: Station) -> Non
         station.project.replace(CHAIN)
         await station.until("run.succeeded", "r")
         tasks.cancel_scope.cancel()
+
+
+async def test_the_events_of_a_run_that_failed_for_good_are_dead_letters(station: Station) -> None:
+    station.executor.script["raw"] = broken
+    async with station.at_work():
+        await station.journal.append(requested("r", event_ids=(7, 8)))
+        await station.until("run.failed", "r")
+    await station.journal.flush()
+    letters = await station.journal.queries.dead_letters()
+    assert [(one.event_id, one.run_id, one.attempts, one.error) for one in letters] == [
+        (8, "r", 1, BOOM),
+        (7, "r", 1, BOOM),
+    ]
+
+
+async def test_a_run_that_answers_no_event_makes_no_dead_letter(station: Station) -> None:
+    station.executor.script["raw"] = broken
+    async with station.at_work():
+        await station.journal.append(requested("r"))
+        await station.until("run.failed", "r")
+    assert await station.journal.queries.dead_letters() == []

@@ -13,7 +13,7 @@ from upwell.clock import Clock, FakeClock
 from upwell.definitions.project import Project
 from upwell.definitions.reactions import On, SourceSpec
 from upwell.definitions.snapshot import AssetNode, Snapshot
-from upwell.events import MessageReceived
+from upwell.events import ListeningPaused, ListeningResumed, MessageReceived
 from upwell.sources.host import SourceHost
 from upwell.testing import MemoryJournal
 
@@ -220,3 +220,43 @@ async def test_the_ready_made_sources_are_found_by_their_entry_points() -> None:
     async with bench.hosting():
         await bench.clock.advance(25)
     assert len(bench.journal.all_of("timer.fired")) == 2
+
+
+async def test_a_paused_source_rests_and_goes_on_where_it_was() -> None:
+    bench = Bench(queue())
+    async with bench.hosting():
+        bench.outside.send(1)
+        await bench.clock.advance(0)
+        await bench.journal.append(ListeningPaused(what="source", name="queue:a"))
+        await bench.clock.advance(0)
+        bench.outside.send(2)
+        await bench.clock.advance(0)
+        assert bench.heard == [1]
+        await bench.journal.append(ListeningResumed(what="source", name="queue:a"))
+    assert bench.heard == [1, 2]
+
+
+async def test_a_paused_source_still_rests_after_a_restart() -> None:
+    bench = Bench(queue())
+    await bench.journal.append(ListeningPaused(what="source", name="queue:a"))
+    bench.outside.send(1)
+    async with bench.hosting():
+        await bench.clock.advance(10)
+    assert bench.outside.started == []
+
+
+async def test_secrets_among_the_parameters_are_read_where_the_source_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUEUE_PASSWORD", "s3cret")
+    bench = Bench(queue(login={"user": "u", "password": {"env": "QUEUE_PASSWORD"}}))
+    async with bench.hosting():
+        pass
+    assert bench.outside.started == [("queue:a", {"login": {"user": "u", "password": "s3cret"}})]
+
+
+async def test_a_secret_that_is_missing_is_named_and_the_source_tried_again() -> None:
+    bench = Bench(queue(password={"env": "NO_SUCH_PASSWORD"}))
+    with structlog.testing.capture_logs() as lines:
+        async with bench.hosting():
+            pass
+    assert "NO_SUCH_PASSWORD is not set" in lines[0]["error"]
+    assert bench.outside.started == []
