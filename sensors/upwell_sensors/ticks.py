@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from upwell.errors import DefinitionError
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _SECOND = timedelta(seconds=1)
+_STEP = timedelta(days=7)  # no zone sets its clock twice within
 _NICKNAMES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -51,22 +52,60 @@ class CronTicks:
 
     def after(self, instant: datetime) -> datetime:
         """The first tick later than `instant`, or NEVER."""
-        return min(self._after(schedule, instant) for schedule in self._schedules)
+        return min(
+            (self._by_wall_time if _has_a_given_time(schedule) else self._by_real_time)(schedule, instant)
+            for schedule in self._schedules
+        )
 
-    def _after(self, schedule: str, instant: datetime) -> datetime:
+    def _by_wall_time(self, schedule: str, instant: datetime) -> datetime:
         # CronSim forgets which of two equal wall times (the clock was set back) it was asked from,
         # and may then answer with the first one, which has been.
         for tick in CronSim(schedule, instant.astimezone(self._zone)):
-            at = tick.astimezone(UTC)
-            if at > instant and self._is_real(schedule, tick, at):
+            if (at := tick.astimezone(UTC)) > instant:
                 return at
         return NEVER
 
-    def _is_real(self, schedule: str, tick: datetime, at: datetime) -> bool:
-        # Where the clock is set forward at midnight, CronSim starts a day at a midnight that does not exist, and
-        # takes it for a tick of jobs that run by real time.
-        wall = at.astimezone(self._zone).replace(tzinfo=None)
-        return wall == tick.replace(tzinfo=None) or wall == next(CronSim(schedule, wall - _SECOND), None)
+    def _by_real_time(self, schedule: str, instant: datetime) -> datetime:
+        # CronSim goes by the hour through such a day, and so errs where a clock is set by half an hour or at midnight.
+        # Here it only knows the calendar, and is asked anew from each change of the clock.
+        since, offset = instant.replace(microsecond=0), self._offset(instant)
+        while True:
+            tick = next(CronSim(schedule, (since + offset).replace(tzinfo=None)), None)
+            if tick is None:
+                return NEVER
+            at = tick.replace(tzinfo=UTC) - offset
+            change = self._first_change(since, at, offset)
+            if change is None:
+                return at
+            since, offset = change - _SECOND, self._offset(change)
+
+    def _first_change(self, since: datetime, until: datetime, offset: timedelta) -> datetime | None:
+        """The first second after `since` and up to `until` in which the clock shows another offset."""
+        while since < until:
+            end = min(since + _STEP, until)
+            if self._offset(end) != offset:
+                return (
+                    since
+                    + bisect_left(
+                        range(int((end - since) / _SECOND) + 1),
+                        True,
+                        lo=1,
+                        key=lambda seconds: self._offset(since + seconds * _SECOND) != offset,
+                    )
+                    * _SECOND
+                )
+            since = end
+        return None
+
+    def _offset(self, instant: datetime) -> timedelta:
+        offset = instant.astimezone(self._zone).utcoffset()
+        assert offset is not None, "an instant in a zone has an offset"
+        return offset
+
+
+def _has_a_given_time(schedule: str) -> bool:
+    fields = schedule.split()
+    return len(fields) == 5 and not fields[0].startswith("*") and not fields[1].startswith("*")
 
 
 def zone(name: str) -> ZoneInfo:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
@@ -13,7 +13,7 @@ import pytest
 from upwell.clock import Clock, FakeClock
 from upwell.testing import SourceContract
 from upwell_sensors.file_source import FileSource
-from upwell_sensors.timers import CronSource, EverySource
+from upwell_sensors.timers import AtSource, CronSource, EverySource
 
 pytestmark = pytest.mark.anyio
 
@@ -31,6 +31,18 @@ class TestFiles(SourceContract):
     async def emit(self, number: int) -> None:
         (self.folder / f"{number}.csv").write_text(str(number))
         os.utime(self.folder / f"{number}.csv", (time.time() - 60 + number,) * 2)
+
+
+class TestFilesBelowFoldersThatCountByContent(TestFiles):
+    name = "files:**/*.csv"
+
+    async def make_source(self) -> FileSource:
+        return FileSource(self.name, root=str(self.folder), pattern="**/*.csv", settle="20ms", content=True)
+
+
+class TestFilesWithoutNotification(TestFiles):
+    async def make_source(self) -> FileSource:
+        return FileSource(self.name, root=str(self.folder), pattern="*.csv", settle="20ms", poll="50ms")
 
 
 class TimerContract(SourceContract):
@@ -66,3 +78,19 @@ class TestCron(TimerContract):
 
     async def make_source(self) -> CronSource:
         return CronSource(self.name, schedule="0 * * * *")
+
+
+class TestCronWithManySchedulesAndJitter(TimerContract):
+    name = "cron:0 * * * *, 30 3 * * *@UTC"
+    seconds = 3600.0
+
+    async def make_source(self) -> CronSource:
+        return CronSource(self.name, schedule=["0 * * * *", "30 3 * * *"], jitter="2s")
+
+
+class TestAt(TimerContract):
+    name = "at:…"
+
+    async def make_source(self) -> AtSource:
+        start = datetime(2024, 3, 1, 12, tzinfo=UTC)
+        return AtSource(self.name, instants=[start + timedelta(seconds=12 * number) for number in range(1, 5)])

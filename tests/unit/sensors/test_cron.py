@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -93,6 +94,41 @@ def test_a_cron_is_named_by_its_schedule_and_zone() -> None:
     assert on.source.params == {"schedule": "0 6 * * *", "timezone": "Europe/Paris"}
 
 
+def test_schedules_in_a_list_tick_in_turn_and_once_where_they_coincide() -> None:
+    source = CronSource("cron", schedule=["0 6 * * *", "0 18 * * *", "0 */9 * * *"])
+    tick, ticks = datetime(2024, 5, 1, tzinfo=UTC), []
+    for _ in range(5):
+        tick = source.tick_after(tick)
+        ticks.append((tick.day, tick.hour))
+    assert ticks == [(1, 6), (1, 9), (1, 18), (2, 0), (2, 6)]
+
+
+def test_a_list_of_schedules_is_plain_data_under_a_readable_name() -> None:
+    on = cron(["0 6 * * *", "0  18 * * *", "0 6 * * *"], timezone="Europe/Paris", jitter="30s")
+    assert on.source.name == "cron:0 6 * * *, 0 18 * * *@Europe/Paris"
+    assert on.source.params == {
+        "schedule": ["0 6 * * *", "0 18 * * *"],
+        "timezone": "Europe/Paris",
+        "jitter": "30s",
+    }
+
+
+def test_the_name_of_many_schedules_is_short_and_their_own() -> None:
+    names = [cron([f"{minute} 6 * * *" for minute in range(count)]).source.name for count in (20, 21)]
+    assert names[0].startswith("cron:0 6 * * *, 1 6 * * *, 2 6 * * * and 17 more (")
+    assert len(set(names)) == 2
+
+
+def test_a_schedule_as_the_service_declares_it_makes_a_source() -> None:
+    params = {"schedule": "0 6 * * *", "timezone": "Europe/Paris", "catch_up": "none"}
+    source = CronSource("schedule:morning", **params)  # type: ignore[arg-type]
+    assert source.tick_after(datetime(2024, 7, 1, tzinfo=UTC)) == datetime(2024, 7, 1, 4, tzinfo=UTC)
+
+
+def test_a_cron_takes_the_options_of_every_source() -> None:
+    assert cron("0 6 * * *", throttle="1/h", debounce="2s").debounce == 2.0
+
+
 @pytest.mark.parametrize(
     ("schedule", "options", "complaint"),
     [
@@ -102,8 +138,11 @@ def test_a_cron_is_named_by_its_schedule_and_zone() -> None:
         ("0 6 * * *", {"timezone": "Mars/Olympus"}, "timezone='Mars/Olympus' is unknown; write an IANA name"),
         ("0 6 * * *", {"timezone": "../etc/passwd"}, "is unknown"),
         ("0 6 * * *", {"catch_up": "some"}, 'choose "latest", "all" or "none"'),
+        ("0 6 * * *", {"jitter": "a bit"}, "jitter='a bit' is no duration"),
+        ([], {}, "name a schedule"),
+        (["0 6 * * *", "0 25 * * *"], {}, "Bad hour"),
     ],
 )
-def test_a_wrong_cron_is_refused_with_its_mend(schedule: str, options: dict[str, str], complaint: str) -> None:
+def test_a_wrong_cron_is_refused_with_its_mend(schedule: Any, options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(DefinitionError, match=complaint):
-        cron(schedule, **options)  # type: ignore[arg-type]  # wrong on purpose
+        cron(schedule, **options)

@@ -7,11 +7,13 @@ from typing import Any
 
 import anyio
 import pytest
+import structlog
 
 from upwell.clock import FakeClock
 from upwell.errors import DefinitionError
 from upwell.events import TimerFired
-from upwell_sensors.timers import CronSource, EverySource, TimerSource, every
+from upwell_sensors import timers
+from upwell_sensors.timers import AtSource, CronSource, EverySource, TimerSource, at, every
 
 pytestmark = pytest.mark.anyio
 
@@ -129,6 +131,53 @@ async def test_all_missed_ticks_come_in_batches_and_in_order() -> None:
     assert sizes == [500, 500, 500, 500]
 
 
+async def test_all_missed_ticks_are_bounded_and_end_with_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timers, "_MOST", 3)
+    with structlog.testing.capture_logs() as logs:
+        listener = await listen(ten_seconds("all"), FakeClock(after(95)), 6, {"tick": NOON.isoformat()})
+    assert listener.ticks == [after(seconds) for seconds in (10, 20, 30, 90, 100)]
+    [line] = [line for line in logs if line["event"] == "source.ticks_left_out"]
+    assert (line["first"], line["before"]) == (after(40).isoformat(), after(90).isoformat())
+
+
+async def test_a_first_tick_that_falls_into_downtime_is_caught_up() -> None:
+    source, clock = CronSource("cron", schedule="0 6 * * *"), FakeClock(NOON)
+    first = await listen(source, clock, 60)
+    assert (first.ticks, first.cursor) == ([], {"began": NOON.isoformat()})
+    await clock.advance(20 * 3600)
+    second = await listen(source, clock, 60, first.cursor)
+    assert [(event.occurred_at, event.caught_up) for event in second.fired] == [(after(18 * 3600), True)]
+
+
+def jittered(name: str = "every:10s", jitter: str = "8s") -> EverySource:
+    return EverySource(name, interval="10s", jitter=jitter)
+
+
+async def test_jitter_runs_a_timer_late_and_tells_the_tick_that_was_meant() -> None:
+    late = jittered().offset
+    assert timedelta(0) < late < timedelta(seconds=8)
+    before = await listen(jittered(), FakeClock(NOON), 10 + late.total_seconds() - 0.001)
+    listener = await listen(jittered(), FakeClock(NOON), 10 + late.total_seconds())
+    assert (before.ticks, listener.ticks) == ([], [after(10)])
+    [event] = listener.fired
+    assert (event.data, event.caught_up) == ({"tick": after(10).isoformat()}, False)
+
+
+async def test_a_restart_while_jitter_holds_a_tick_back_neither_loses_nor_repeats_it() -> None:
+    clock, late = FakeClock(NOON), jittered().offset.total_seconds()
+    first = await listen(jittered(), clock, 10 + late / 2)
+    second = await listen(jittered(), clock, late / 2, first.cursor)
+    third = await listen(jittered(), clock, 5, second.cursor)
+    assert (first.ticks, second.ticks, third.ticks) == ([], [after(10)], [])
+
+
+def test_jitter_is_decided_by_the_name_and_spreads_names_over_all_of_it() -> None:
+    offsets = [jittered(f"schedule:{number}").offset.total_seconds() for number in range(1000)]
+    assert offsets[7] == jittered("schedule:7").offset.total_seconds()
+    assert 0 <= min(offsets) < 0.5 and 7.5 < max(offsets) < 8
+    assert sum(offsets) / 1000 == pytest.approx(4, abs=0.4)
+
+
 @contextmanager
 def running(tasks: Any, source: TimerSource, clock: FakeClock) -> Iterator[Listener]:
     listener = Listener(source, clock)
@@ -178,6 +227,107 @@ async def test_every_does_not_fall_silent_when_the_clock_is_set_back() -> None:
     assert len(listener.ticks) == 4
 
 
+async def test_a_clock_set_back_by_less_than_an_interval_repeats_no_tick() -> None:
+    clock = FakeClock(after(-60))
+    async with anyio.create_task_group() as tasks:
+        with running(tasks, EverySource("every:1h", interval="1h"), clock) as listener:
+            await clock.advance(120)
+            clock.jump(after(-1800))
+            await clock.advance(2 * 3600)
+    assert listener.ticks == [NOON, after(3600)]
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(hours=-1), timedelta(days=3650), timedelta(days=-3650)])
+async def test_a_jump_of_the_clock_is_logged_once(jump: timedelta) -> None:
+    clock = FakeClock(NOON)
+    with structlog.testing.capture_logs() as logs:
+        async with anyio.create_task_group() as tasks:
+            with running(tasks, CronSource("cron", schedule="0 6 * * *"), clock):
+                await clock.advance(15)
+                clock.jump(clock.now() + jump)
+                await clock.advance(180)
+    lines = [line["seconds"] for line in logs if line["event"] == "source.clock_jumped"]
+    assert lines == [jump.total_seconds()]
+
+
+@pytest.mark.parametrize("seconds", [1, -1, 2, -2, 7, -7, 30])
+@pytest.mark.parametrize("source", [ten_seconds("all"), CronSource("cron", schedule="*/10 * * * * *", catch_up="all")])
+async def test_a_small_jump_neither_repeats_nor_drops_a_tick(source: TimerSource, seconds: int) -> None:
+    clock = FakeClock(NOON)
+    async with anyio.create_task_group() as tasks:
+        with running(tasks, source, clock) as listener:
+            await clock.advance(15)
+            clock.jump(clock.now() + timedelta(seconds=seconds))
+            await clock.advance(60)
+    last = listener.ticks[-1]
+    assert last is not None
+    assert listener.ticks == [after(second) for second in range(10, int((last - NOON).total_seconds()) + 1, 10)]
+    assert last >= after(15 + seconds + 50)
+
+
+@pytest.mark.parametrize("catch_up", ["latest", "none", "all"])
+async def test_a_decade_forward_and_back_is_a_bounded_number_of_ticks(
+    catch_up: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timers, "_MOST", 100)
+    clock = FakeClock(NOON)
+    async with anyio.create_task_group() as tasks:
+        with running(tasks, EverySource("every:1s", interval="1s", catch_up=catch_up), clock) as listener:
+            for jump in (3650, -3650):
+                await clock.advance(10)
+                clock.jump(clock.now() + timedelta(days=jump))
+            await clock.advance(70)
+    assert 25 <= len(listener.ticks) <= 300
+
+
+async def test_instants_come_once_each_in_order() -> None:
+    source = AtSource("at", instants=[after(30).isoformat(), after(10), after(10).isoformat(), after(-5)])
+    listener = await listen(source, FakeClock(NOON), 100_000)
+    assert listener.ticks == [after(10), after(30)]
+
+
+@pytest.mark.parametrize(("catch_up", "expected"), [("latest", [20, 60]), ("all", [10, 20, 60]), ("none", [60])])
+async def test_instants_missed_while_it_was_down_come_by_policy(catch_up: Any, expected: list[int]) -> None:
+    source = AtSource("at", instants=[after(seconds) for seconds in (10, 20, 60)], catch_up=catch_up)
+    listener = await listen(source, FakeClock(after(50)), 20, {"began": NOON.isoformat()})
+    assert listener.ticks == [after(seconds) for seconds in expected]
+    assert [event.caught_up for event in listener.fired] == [seconds < 50 for seconds in expected]
+
+
+async def test_an_instant_comes_once_whatever_becomes_of_the_clock() -> None:
+    clock = FakeClock(NOON)
+    async with anyio.create_task_group() as tasks:
+        with running(tasks, AtSource("at", instants=[after(3600)]), clock) as listener:
+            for jump in (3650, -3650):
+                await clock.advance(10)
+                clock.jump(clock.now() + timedelta(days=jump))
+            await clock.advance(2 * 3600)
+    assert listener.ticks == [after(3600)]
+
+
+def test_instants_travel_as_plain_data_in_utc() -> None:
+    on = at("2025-01-01T06:00:00+01:00", datetime(2024, 6, 1, 12), timezone="Europe/Paris", batch="1s")
+    assert on.source.params == {"instants": ["2024-06-01T10:00:00+00:00", "2025-01-01T05:00:00+00:00"]}
+    assert on.source.name == "at:2024-06-01T10:00:00+00:00, 2025-01-01T05:00:00+00:00"
+    assert (on.source.kind, on.batch) == ("at", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("when", "options", "complaint"),
+    [
+        ([], {}, "name an instant"),
+        (["tomorrow"], {}, "is no instant; write it as"),
+        ([7], {}, "is no instant"),
+        (["2025-01-01T06:00:00"], {}, "leaves open where; write an offset"),
+        (["2025-01-01T06:00:00Z"], {"timezone": "Mars/Olympus"}, "is unknown"),
+        (["2025-01-01T06:00:00Z"], {"catch_up": "some"}, "choose"),
+    ],
+)
+def test_a_wrong_instant_is_refused_with_its_mend(when: list[Any], options: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(DefinitionError, match=complaint):
+        at(*when, **options)
+
+
 async def test_no_clock_jump_floods_a_timer() -> None:
     clock = FakeClock(NOON)
     async with anyio.create_task_group() as tasks:
@@ -207,3 +357,8 @@ def test_equal_intervals_share_one_source(interval: str | timedelta, name: str) 
 def test_a_wrong_interval_is_refused_at_once(wrong: Any) -> None:
     with pytest.raises(DefinitionError):
         every(wrong)
+
+
+def test_jitter_longer_than_the_interval_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="jitter='20s' is longer than the interval"):
+        every("10s", jitter="20s")
