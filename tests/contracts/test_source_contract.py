@@ -93,4 +93,4 @@ class TestAt(TimerContract):
 
     async def make_source(self) -> AtSource:
         start = datetime(2024, 3, 1, 12, tzinfo=UTC)
-        return AtSource(self.name, instants=[start + timedelta(seconds=12 * number) for number in range(1, 5)])
+        return AtSource(self.name, instants=[start + timedelta(seconds=10 * number) for number in range(1, 5)])
