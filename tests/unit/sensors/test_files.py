@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +18,12 @@ import anyio
 import pytest
 import structlog
 
-from upwell.clock import SystemClock
+from upwell.clock import Clock, FakeClock, SystemClock
 from upwell.errors import DefinitionError
 from upwell.events import FileChanged
 from upwell_sensors import file_source, files, notification
 from upwell_sensors.file_source import FileSource
-from upwell_sensors.notification import mount_notifies
+from upwell_sensors.notification import Watcher, mount_notifies
 
 pytestmark = pytest.mark.anyio
 
@@ -33,8 +36,8 @@ class Landing:
         self.cursor = dict(cursor or {})
         self.events: list[FileChanged] = []
 
-    async def listen(self, source: FileSource) -> None:
-        async with aclosing(source.events(self.cursor, SystemClock())) as batches:  # type: ignore[type-var]
+    async def listen(self, source: FileSource, clock: Clock | None = None) -> None:
+        async with aclosing(source.events(self.cursor, clock or SystemClock())) as batches:  # type: ignore[type-var]
             async for batch in batches:
                 self.events += [event for event in batch if isinstance(event, FileChanged)]
                 for event in batch:
@@ -131,6 +134,83 @@ async def test_a_file_renamed_into_place_is_told_under_its_name_only(tmp_path: P
     assert heard.names == ["a.csv"]
 
 
+async def test_a_file_renamed_into_place_is_told_without_waiting_for_it_to_settle(tmp_path: Path) -> None:
+    async with landing(tmp_path, settle="1h") as heard:
+        write(tmp_path / "written.csv")
+        write(tmp_path / "temporary", age=10).rename(tmp_path / "renamed.csv")
+        await heard.until(lambda: heard.events)
+        await anyio.sleep(0.3)
+    assert heard.names == ["renamed.csv"]
+
+
+async def test_a_file_moved_in_from_elsewhere_is_told(tmp_path: Path) -> None:
+    outside = write(tmp_path / "outside.csv", age=3600)
+    (tmp_path / "landing").mkdir()
+    async with landing(tmp_path / "landing") as heard:
+        outside.rename(tmp_path / "landing" / "a.csv")
+        await heard.until(lambda: heard.events)
+    assert [event.change for event in heard.events] == ["added"]
+
+
+@pytest.mark.parametrize("content", [False, True])
+async def test_a_touch_is_an_event_unless_content_counts(tmp_path: Path, content: bool) -> None:
+    path = write(tmp_path / "a.csv", age=3600)
+    async with landing(tmp_path, content=content) as heard:
+        await heard.until(lambda: heard.events)
+        os.utime(path, (time.time() - 1800,) * 2)
+        await anyio.sleep(0.4)
+        write(tmp_path / "temporary", age=60).replace(path)  # the same bytes
+        await anyio.sleep(0.4)
+        touches = heard.names[1:]
+        write(path, "other", age=30)
+        await heard.until(lambda: len(heard.events) == len(touches) + 2)
+    assert touches == ([] if content else ["a.csv", "a.csv"])
+
+
+async def test_a_touch_while_it_was_down_is_no_event_where_content_counts(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", age=3600)
+    async with landing(tmp_path, content=True) as before:
+        await before.until(lambda: before.events)
+    os.utime(path, (time.time() - 1800,) * 2)
+    async with landing(tmp_path, cursor=before.cursor, content=True) as heard:
+        write(tmp_path / "b.csv", age=60)
+        await heard.until(lambda: heard.events)
+    assert heard.names == ["b.csv"]
+    assert heard.cursor["a.csv"][1] == path.stat().st_mtime_ns
+
+
+async def test_what_came_into_an_empty_folder_while_it_was_down_is_caught_up(tmp_path: Path) -> None:
+    async with landing(tmp_path) as before:
+        pass
+    write(tmp_path / "a.csv", age=10)
+    async with landing(tmp_path, cursor=before.cursor) as heard:
+        await heard.until(lambda: heard.events)
+    assert [event.caught_up for event in heard.events] == [True]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "with space",
+        "-rf",
+        "'\"`$(x)",
+        "new\nline",
+        "tab\t",
+        "\x1b[31m",
+        "back\\slash",
+        "ünï-🦆",
+        "a" * 250,
+        "%00",
+        "{x}",
+    ],
+)
+async def test_odd_names_are_told_as_they_are(tmp_path: Path, name: str) -> None:
+    async with landing(tmp_path, "{name}.csv") as heard:
+        write(tmp_path / f"{name}.csv")
+        await heard.until(lambda: heard.events)
+    assert [(event.path, event.captures) for event in heard.events] == [(str(tmp_path / f"{name}.csv"), {"name": name})]
+
+
 async def test_a_replaced_file_is_modified(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", age=10)
     async with landing(tmp_path) as heard:
@@ -183,16 +263,37 @@ async def test_a_root_that_is_missing_deleted_or_replaced_is_followed(tmp_path: 
         await heard.until(lambda: "third.csv" in heard.names)
 
 
-async def test_a_root_that_is_renamed_away_is_left_for_the_one_in_its_place(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pattern", ["*.csv", "**/*.csv"])
+async def test_a_root_that_is_renamed_away_is_left_for_the_one_in_its_place(tmp_path: Path, pattern: str) -> None:
     root = tmp_path / "landing"
     root.mkdir()
-    async with landing(root) as heard:
+    async with landing(root, pattern) as heard:
         root.rename(tmp_path / "old")
         write(root / "new.csv")
         write(tmp_path / "old" / "stray.csv")
         await heard.until(lambda: heard.events)
         await anyio.sleep(0.3)
     assert heard.names == ["new.csv"]
+
+
+async def test_a_root_that_is_a_link_is_followed_also_to_where_it_points_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notification, "_QUIET_MS", 100)
+    for target in ("old", "new"):
+        (tmp_path / target).mkdir()
+    root = tmp_path / "current"
+    root.symlink_to(tmp_path / "old")
+    async with landing(root, "**/*.csv") as heard:
+        write(tmp_path / "old" / "a.csv")
+        await heard.until(lambda: heard.names == ["a.csv"])
+        (tmp_path / "next").symlink_to(tmp_path / "new")
+        (tmp_path / "next").replace(root)
+        write(tmp_path / "new" / "b.csv")
+        await heard.until(lambda: heard.names == ["a.csv", "b.csv"])
+        await anyio.sleep(0.4)
+        write(tmp_path / "new" / "c.csv")
+        await heard.until(lambda: heard.names == ["a.csv", "b.csv", "c.csv"])
 
 
 async def test_a_name_that_is_no_utf8_is_reported_once_and_stops_nothing(tmp_path: Path) -> None:
@@ -222,6 +323,38 @@ async def test_links_and_pipes_are_refused_and_said_so(tmp_path: Path) -> None:
     assert heard.names == ["good.csv"]
     refused = [line["path"] for line in logs if line["event"] == "source.path_refused"]
     assert sorted(refused) == ["link.csv", "pipe.csv"]
+
+
+async def test_a_thousand_bad_names_are_not_a_thousand_lines(tmp_path: Path) -> None:
+    for number in range(1000):
+        (tmp_path / f"{number}.csv").symlink_to(tmp_path / "nothing")
+    with structlog.testing.capture_logs() as logs:
+        async with landing(tmp_path) as heard:
+            write(tmp_path / "good.csv")
+            await heard.until(lambda: heard.events)
+    lines = [line for line in logs if line["event"].startswith("source.path")]
+    assert [line.get("more") for line in lines] == [None] * 20 + [980]
+
+
+async def test_nobody_looks_more_than_once_a_minute_while_it_is_quiet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[object] = []
+    plain = file_source.look
+    monkeypatch.setattr(file_source, "look", lambda *given, **more: looks.append(given) or plain(*given, **more))
+    monkeypatch.setattr(Watcher, "run", lambda self: anyio.sleep_forever())
+    write(tmp_path / "a.csv", age=3600)
+    clock = FakeClock(datetime.now(UTC))
+    async with anyio.create_task_group() as tasks:
+        source = FileSource("files:*.csv", root=str(tmp_path), pattern="*.csv")
+        tasks.start_soon(Landing(tmp_path).listen, source, clock)
+        await anyio.sleep(0.3)
+        at_start = len(looks)
+        for _ in range(60):
+            await clock.advance(60)
+            await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
+    assert 50 <= len(looks) - at_start <= 60
 
 
 async def test_a_deleted_file_is_silent_unless_asked_for(tmp_path: Path) -> None:
@@ -303,6 +436,16 @@ def test_a_pattern_is_resolved_where_it_is_declared(tmp_path: Path, monkeypatch:
     on = files("landing/{date}.csv")
     assert on.source.name == "files:landing/{date}.csv"
     assert on.source.params["root"] == str(tmp_path / "landing")
+
+
+def test_files_take_the_options_of_every_source() -> None:
+    on = files("*.csv", debounce="2s", filter="$.size > 0", content=True)
+    assert (on.debounce, on.filter, on.source.params["content"]) == (2.0, "$[?@.size > 0]", True)
+
+
+def test_declaring_loads_nothing_that_watches() -> None:
+    code = "import sys, upwell_sensors; sys.exit('watchfiles' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("options", [{"settle": "soon"}, {"poll": "5"}, {"settle": None}])
