@@ -14,8 +14,11 @@ import anyio.to_thread
 from upwell import logs
 from upwell.clock import Clock
 from upwell.definitions.project import Project
+from upwell.definitions.snapshot import Snapshot
 from upwell.errors import DefinitionError
 from upwell.events import ErrorInfo, LocationFailed, LocationLoaded, ReloadRequested
+from upwell.execution.executors.evaluator_crew import EvaluatorCrew
+from upwell.execution.executors.evaluators import Evaluators
 from upwell.execution.executors.nursery_process import NurseryGone, NurseryProcess, open_nursery
 from upwell.execution.executors.pool import WorkerPool
 from upwell.execution.executors.workers import WorkerExecutor
@@ -53,7 +56,8 @@ class Locations:
 
     New code is loaded in new workers beside the old. When it loads, and the whole project still makes a valid graph,
     it takes over: the project's graph is replaced, the old workers finish their steps and end. When it does not,
-    everything stays as it was and a `LocationFailed` says why.
+    everything stays as it was and a `LocationFailed` says why. Sensors and filters are evaluated only where there are
+    `evaluators`, and cost a location that has none of them nothing.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Locations:
         executor: WorkerExecutor,
         clock: Clock,
         home: Path,
+        evaluators: Evaluators | None = None,
         workers: int = 2,
         preload: Sequence[str] = PRELOAD,
         memory_limit: int | None = None,
@@ -75,6 +80,7 @@ class Locations:
         self._project = project
         self._journal = journal
         self._executor = executor
+        self._evaluators = evaluators
         self._clock = clock
         self._home = home.absolute()
         self._workers = workers
@@ -111,7 +117,8 @@ class Locations:
         """Every process started here: the nursery and the workers that are current."""
         nursery = () if self._nursery_pid is None else (self._nursery_pid,)
         pools = (place.pool for place in self._locations.values())
-        return nursery + tuple(pid for pool in pools if pool is not None for pid in pool.pids)
+        evaluators = () if self._evaluators is None else self._evaluators.pids()
+        return nursery + tuple(pid for pool in pools if pool is not None for pid in pool.pids) + evaluators
 
     # What asks for a reload.
 
@@ -149,6 +156,8 @@ class Locations:
             await nursery.ended.wait()
             log.error("workers.lost", reason="the process that starts workers has ended; another one is started")
             for name, place in self._locations.items():
+                if self._evaluators is not None:
+                    self._evaluators.retire(name)
                 if place.pool is not None:
                     place.pool.retire()  # what waits for one of its workers waits for the next generation
                 elif place.first is None:
@@ -176,13 +185,17 @@ class Locations:
         pool = self._pool(place, nursery)
         loading.start_soon(pool.run)
         report = await pool.first_report()
-        error = report.error or self._take_over(place, pool, report)
+        wanted = self._evaluators is not None and _has_to_evaluate(report.snapshot)
+        crew = self._crew(place, nursery, pool) if wanted else None
+        error = report.error or self._take_over(place, pool, crew, report)
         if error is not None:
             pool.retire()
             if place.pool is not None and place.pool.retired:
-                self._executor.remove(place.spec.name)  # its workers were lost, and there are no others
+                self._remove(place.spec.name)  # its workers were lost, and there are no others
             self._failed(place, error)
             return
+        if crew is not None:
+            loading.start_soon(crew.run)
         assert report.snapshot is not None
         place.generation += 1
         event = LocationLoaded(
@@ -194,7 +207,9 @@ class Locations:
         )
         self._told(place, event)
 
-    def _take_over(self, place: _Location, pool: WorkerPool, report: LocationReport) -> ErrorInfo | None:
+    def _take_over(
+        self, place: _Location, pool: WorkerPool, crew: EvaluatorCrew | None, report: LocationReport
+    ) -> ErrorInfo | None:
         """Let new code take the place of the old; an error if the project as a whole does not allow it."""
         if report.snapshot is None:
             return ErrorInfo(type="LoadingFailed", message="the worker described nothing")
@@ -203,8 +218,18 @@ class Locations:
         except DefinitionError as error:
             return ErrorInfo(type=type(error).__name__, message=str(error))
         self._executor.install(place.spec.name, pool)
+        if self._evaluators is not None:
+            if crew is not None:
+                self._evaluators.install(place.spec.name, crew)
+            else:
+                self._evaluators.remove(place.spec.name)
         place.pool = pool
         return None
+
+    def _remove(self, location: str) -> None:
+        self._executor.remove(location)
+        if self._evaluators is not None:
+            self._evaluators.remove(location)
 
     def _pool(self, place: _Location, nursery: NurseryProcess) -> WorkerPool:
         return WorkerPool(
@@ -212,6 +237,16 @@ class Locations:
             load=LoadLocation(spec=place.spec, home=str(self._home)),
             logs=self._home / "logs",
             size=self._workers,
+            load_timeout=self._load_timeout,
+            clock=self._clock,
+            on_failed_replacement=lambda error: self._failed(place, error),
+        )
+
+    def _crew(self, place: _Location, nursery: NurseryProcess, pool: WorkerPool) -> EvaluatorCrew:
+        return EvaluatorCrew(
+            nursery=nursery,
+            load=pool.load,
+            logs=self._home / "logs",
             load_timeout=self._load_timeout,
             clock=self._clock,
             on_failed_replacement=lambda error: self._failed(place, error),
@@ -229,6 +264,13 @@ class Locations:
         place.first = place.first or event
         if all(other.first is not None for other in self._locations.values()):
             self._attempted.set()
+
+
+def _has_to_evaluate(snapshot: Snapshot | None) -> bool:
+    """Whether there are sensors, or filters of users."""
+    if snapshot is None:
+        return False
+    return bool(snapshot.sensors) or any(on.filter_call is not None for asset in snapshot.assets for on in asset.on)
 
 
 def _roots(specs: Sequence[LocationSpec]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The worker: one process that loads a code location and runs its steps, one after the other."""
+"""The worker: one process that loads a code location, runs its steps one after the other, or evaluates its sensors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TextIO, assert_never
 
@@ -18,15 +19,19 @@ import uvloop
 
 from upwell.events import ErrorInfo
 from upwell.runtime.code import Code
+from upwell.runtime.evaluating import Evaluations, not_loaded
 from upwell.runtime.loader import load
 from upwell.runtime.messages import (
+    Evaluation,
+    FilterTask,
     LoadLocation,
     LocationReport,
+    SensorTask,
     ServiceMessage,
     StepReport,
     StepTask,
-    WorkerMessage,
 )
+from upwell.runtime.named_lines import NamedLines
 from upwell.runtime.protocol import FrameError, FrameReader, encode
 from upwell.runtime.step_thread import StepThread
 from upwell.runtime.steps import run_step
@@ -49,14 +54,30 @@ class Worker:
         self._code: Code | None = None
         self._log = _step_log()
         self._thread = StepThread()
+        self._evaluations: Evaluations | None = None
 
-    async def answer(self, message: ServiceMessage) -> WorkerMessage:
+    async def answer(self, message: ServiceMessage, send: Callable[[bytes], None]) -> None:
+        """Return when it is answered, except for evaluations: they are answered as they end."""
         match message:
             case LoadLocation():
-                return self._load(message)
+                report: LocationReport | StepReport = self._load(message)
             case StepTask():
-                return await self._run(message)
-        assert_never(message)
+                report = await self._run(message)
+            case SensorTask() | FilterTask():
+                self._begin(message, send)
+                return
+            case _:
+                assert_never(message)
+        _flush()
+        send(encode(report))
+
+    def _begin(self, task: Evaluation, send: Callable[[bytes], None]) -> None:
+        if self._code is None:
+            send(encode(not_loaded(task)))
+            return
+        if self._evaluations is None:
+            self._evaluations = Evaluations(self._log, send)
+        self._evaluations.begin(task, self._code)
 
     def _load(self, message: LoadLocation) -> LocationReport:
         self._code, report = load(message)
@@ -87,9 +108,7 @@ async def _serve(connection: socket.socket, worker: Worker) -> None:
     channel = _Channel()
     transport, _ = await asyncio.get_running_loop().create_connection(lambda: channel, sock=connection)
     while True:
-        answer = await worker.answer(await channel.next())
-        _flush()
-        transport.write(encode(answer))
+        await worker.answer(await channel.next(), transport.write)
 
 
 class _Channel(asyncio.Protocol):
@@ -108,7 +127,7 @@ class _Channel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         for message in self._reader.feed(data):
-            if not isinstance(message, LoadLocation | StepTask):
+            if not isinstance(message, LoadLocation | StepTask | SensorTask | FilterTask):
                 raise FrameError(f"the service sent a {type(message).__name__}")
             self._messages.append(message)
         self._arrived.set()
@@ -143,7 +162,8 @@ def _stderr_handler() -> logging.Handler:
 
 
 def _line_writer(descriptor: int) -> TextIO:
-    return open(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    binary = open(descriptor, "wb", closefd=False)  # noqa: SIM115 - for as long as the process lives
+    return NamedLines(binary, encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
 def _flush() -> None:

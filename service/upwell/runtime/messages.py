@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from upwell.definitions.snapshot import Snapshot
 from upwell.events import (
@@ -13,13 +13,21 @@ from upwell.events import (
     AssetObserved,
     CheckEvaluated,
     ErrorInfo,
+    Event,
+    FileChanged,
     Json,
+    MessageReceived,
     PartitionsWanted,
     RunId,
+    TimerFired,
     WantedRun,
+    WebhookAccepted,
 )
 
 StepResult: TypeAlias = AssetMaterialized | AssetObserved | CheckEvaluated
+
+MOST_EVALUATIONS = 256
+"""Under way in one worker: the service sends no more, and the worker has a thread for each, so none waits there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +40,35 @@ class TriggerEvent:
     data: Json = None
     path: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Recorded(Protocol):
+    """An event with its place in the journal."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def at(self) -> datetime: ...
+
+    @property
+    def event(self) -> Event: ...
+
+
+def trigger_events(records: Iterable[Recorded]) -> tuple[TriggerEvent, ...]:
+    """Those of the records that came from a source, as user code sees them."""
+    return tuple(
+        TriggerEvent(
+            id=record.id,
+            source=event.source,
+            time=event.occurred_at or record.at,
+            data=event.data,
+            path=event.path,
+            headers=event.headers,
+        )
+        for record in records
+        if isinstance(event := record.event, WebhookAccepted | FileChanged | TimerFired | MessageReceived)
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,7 +239,14 @@ class FilterReport:
     error: ErrorInfo | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Abandoned:
+    """An evaluation passed its timeout in a thread that nobody can end: it goes on until its worker is replaced."""
+
+    id: int
+
+
 Evaluation: TypeAlias = SensorTask | FilterTask
 EvaluationReport: TypeAlias = SensorReport | FilterReport
 ServiceMessage: TypeAlias = LoadLocation | StepTask | Evaluation
-WorkerMessage: TypeAlias = LocationReport | StepReport | EvaluationReport
+WorkerMessage: TypeAlias = LocationReport | StepReport | EvaluationReport | Abandoned

@@ -7,7 +7,7 @@ not exactly a message of this protocol is a `FrameError`: its sender is not to b
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeAlias
@@ -16,8 +16,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from upwell import events
 from upwell.runtime.messages import (
+    Abandoned,
+    FilterReport,
+    FilterTask,
     LoadLocation,
     LocationReport,
+    SensorReport,
+    SensorTask,
     ServiceMessage,
     StepReport,
     StepResult,
@@ -45,13 +50,31 @@ class _Report:
     results: tuple[tuple[str, str], ...]
 
 
-_TAGS: dict[type[Message], int] = {LoadLocation: 1, StepTask: 2, LocationReport: 3, StepReport: 4}
-_WIRE: dict[int, type[Any]] = {1: LoadLocation, 2: StepTask, 3: LocationReport, 4: _Report}
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _SensorReport:
+    """A SensorReport on the wire, likewise."""
+
+    report: SensorReport
+    results: tuple[tuple[str, str], ...] = ()
+
+
+_TAGS: dict[type[Message], int] = {
+    LoadLocation: 1,
+    StepTask: 2,
+    LocationReport: 3,
+    StepReport: 4,
+    SensorTask: 5,
+    SensorReport: 6,
+    FilterTask: 7,
+    FilterReport: 8,
+    Abandoned: 9,
+}
+_WIRE: dict[int, type[Any]] = {tag: kind for kind, tag in _TAGS.items()} | {4: _Report, 6: _SensorReport}
 _RESULT_KINDS = frozenset({events.AssetMaterialized.kind, events.AssetObserved.kind, events.CheckEvaluated.kind})
 
 
 @cache
-def _adapter(tag: int) -> TypeAdapter[Message | _Report]:
+def _adapter(tag: int) -> TypeAdapter[Message | _Report | _SensorReport]:
     return TypeAdapter(_WIRE[tag])
 
 
@@ -108,22 +131,29 @@ def _decode(tag: int, body: bytes) -> Message:
         raise FrameError(f"a frame with tag {tag} holds no message: {error}") from error
 
 
-def _to_wire(message: Message) -> Message | _Report:
-    if not isinstance(message, StepReport):
-        return message
-    results = tuple((result.kind, events.encode(result).decode()) for result in message.results)
-    return _Report(report=replace(message, results=()), results=results)
+def _to_wire(message: Message) -> Message | _Report | _SensorReport:
+    match message:
+        case StepReport():
+            return _Report(report=replace(message, results=()), results=_with_kinds(message.results))
+        case SensorReport():
+            return _SensorReport(report=replace(message, results=()), results=_with_kinds(message.results))
+        case _:
+            return message
 
 
-def _from_wire(wire: Message | _Report) -> Message:
-    if not isinstance(wire, _Report):
+def _with_kinds(results: Iterable[StepResult]) -> tuple[tuple[str, str], ...]:
+    return tuple((result.kind, events.encode(result).decode()) for result in results)
+
+
+def _from_wire(wire: Message | _Report | _SensorReport) -> Message:
+    if not isinstance(wire, _Report | _SensorReport):
         return wire
     return replace(wire.report, results=tuple(_result(kind, body) for kind, body in wire.results))
 
 
 def _result(kind: str, body: str) -> StepResult:
     if kind not in _RESULT_KINDS:
-        raise FrameError(f"a step reported a {kind!r}")
+        raise FrameError(f"user code reported a {kind!r}")
     result = events.decode(kind, body)
     assert isinstance(result, StepResult)
     return result

@@ -1,7 +1,8 @@
-"""What a worker writes to its standard output and error, kept per step in a file below the logs folder."""
+"""What a worker writes to its standard output and error, kept in files below the logs folder: one a step, for example."""
 
 from __future__ import annotations
 
+import contextlib
 from io import FileIO
 from pathlib import Path, PurePosixPath
 
@@ -9,7 +10,7 @@ import anyio
 import anyio.to_thread
 
 LARGEST_LOG = 10 * 1024 * 1024
-"""Bytes kept of one step's output; what follows is read and dropped."""
+"""Bytes kept in one file; what follows is read and dropped, or (`rolling`) the file is set aside for the next."""
 
 _CHUNK = 256 * 1024
 _PAUSE = 0.01  # seconds between reads: a step that prints in a loop wakes the service at most 100 times a second
@@ -21,12 +22,14 @@ class OutputLog:
 
     The service reads it, not the worker: so nothing that user code does, holding the interpreter lock or dying, stops
     its output from being read, and what was written before a step's report is in its file when the step is over.
+    A `rolling` file is for output without end: when it is full it gets another name, in place of the one before.
     """
 
-    def __init__(self, pipe: FileIO, folder: Path, *, largest: int = LARGEST_LOG) -> None:
+    def __init__(self, pipe: FileIO, folder: Path, *, largest: int = LARGEST_LOG, rolling: bool = False) -> None:
         self._pipe = pipe
         self._folder = folder
         self._largest = largest
+        self._rolling = rolling
         self._lock = anyio.Lock()
         self._path: Path | None = None
         self._file: FileIO | None = None
@@ -84,16 +87,31 @@ class OutputLog:
             return None
         if self._path is None:
             self._recent = (self._recent + chunk)[-_LAST_WORDS:]
-        elif chunk and self._written <= self._largest:
+        elif chunk and (self._rolling or self._written <= self._largest):
             await anyio.to_thread.run_sync(self._keep, self._path, chunk)
         return chunk
 
     def _keep(self, path: Path, chunk: bytes) -> None:
         if self._file is None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = FileIO(path, "ab")
+            self._open(path)
+        if self._rolling and self._written + len(chunk) > self._largest:
+            self._roll(path)
+        assert self._file is not None
         room = self._largest - self._written
         self._file.write(chunk[:room])
         if len(chunk) > room:
             self._file.write(f"\n[upwell: the output is cut here, after {self._largest:,} bytes]\n".encode())
         self._written += len(chunk)
+
+    def _open(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = FileIO(path, "ab")
+        if self._rolling:
+            self._written = self._file.tell()
+
+    def _roll(self, path: Path) -> None:
+        assert self._file is not None
+        self._file.close()
+        with contextlib.suppress(FileNotFoundError):  # another worker that writes there has just done so
+            path.replace(path.with_name(f"{path.name}.1"))
+        self._open(path)

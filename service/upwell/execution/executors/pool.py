@@ -13,8 +13,9 @@ import anyio.abc
 
 from upwell.clock import Clock
 from upwell.events import ErrorInfo
+from upwell.execution.executors.loading import load_code
 from upwell.execution.executors.nursery_process import NurseryGone, NurseryProcess
-from upwell.execution.executors.worker_process import WorkerEnded, WorkerProcess, open_worker
+from upwell.execution.executors.worker_process import WorkerProcess, open_worker
 from upwell.runtime.messages import LoadLocation, LocationReport
 
 _LONGEST_PAUSE = 30.0  # seconds between attempts to replace a worker whose code does not load
@@ -70,6 +71,11 @@ class WorkerPool:
         return self._first
 
     @property
+    def load(self) -> LoadLocation:
+        """How to load the very code that its workers have."""
+        return self._load
+
+    @property
     def retired(self) -> bool:
         """Whether it gives out nobody any more."""
         return self._retired.is_set()
@@ -120,7 +126,7 @@ class WorkerPool:
         """Load the code and serve until the worker ends; false when the code did not load."""
         self._workers.add(worker)
         try:
-            report = await self._load_code(worker)
+            report = await load_code(worker, self._load, self._load_timeout)
             if self._is_of_another_version(report):
                 return True  # the files were changed just now; the next attempt has the sources of the first worker
             self._report(report)
@@ -130,20 +136,6 @@ class WorkerPool:
             return report.error is None
         finally:
             self._workers.discard(worker)
-
-    async def _load_code(self, worker: WorkerProcess) -> LocationReport:
-        try:
-            with anyio.fail_after(self._load_timeout):
-                return await worker.ask(self._load, LocationReport)
-        except TimeoutError:
-            await worker.kill()
-            problem = f"importing its code took longer than {self._load_timeout:g} s, so its worker was killed"
-        except WorkerEnded as end:
-            problem = f"the worker {end} while it imported the code"
-        await worker.output.end()
-        name = self._load.spec.name
-        said = f"\n{worker.output.last_words}" if worker.output.last_words else ""
-        return LocationReport(error=_error("LoadingFailed", f"code location {name!r}: {problem}{said}"))
 
     def _is_of_another_version(self, report: LocationReport) -> bool:
         if self._first is None or self._first.snapshot is None or report.snapshot is None:

@@ -16,11 +16,20 @@ import anyio.abc
 
 from upwell.execution.executors.nursery_process import Forked, NurseryProcess
 from upwell.execution.executors.output_log import OutputLog
-from upwell.runtime.messages import ServiceMessage
+from upwell.runtime.messages import (
+    Abandoned,
+    Evaluation,
+    EvaluationReport,
+    FilterReport,
+    SensorReport,
+    SensorTask,
+    ServiceMessage,
+)
 from upwell.runtime.process import describe_exit
 from upwell.runtime.protocol import FrameError, FrameReader, Message, encode
 
 _LONGEST_ENDING = 0.5  # seconds from the end of a worker's connection to the end of its process
+_ONLY = 0  # the key of a question that is asked alone; evaluations have ids from 1
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -30,7 +39,7 @@ class WorkerEnded(ConnectionError):
 
 
 class WorkerProcess:
-    """A running worker; made by `open_worker`. One question at a time."""
+    """A running worker; made by `open_worker`. One question at a time, and any number of evaluations."""
 
     def __init__(self, nursery: NurseryProcess, forked: Forked, connection: _Connection, output: OutputLog) -> None:
         self._nursery = nursery
@@ -52,15 +61,33 @@ class WorkerProcess:
         Raises:
             WorkerEnded: it never will. The worker is dead then.
         """
-        try:
-            reply = await self._connection.ask(encode(message))
-        except ConnectionError as error:
-            await self._finish()
-            raise WorkerEnded(self._end(error)) from error
+        reply = await self._ask(message, _ONLY)
         if not isinstance(reply, answer):
             await self.kill()
             raise WorkerEnded(f"answered with a {type(reply).__name__} and was killed for it")
         return reply
+
+    async def evaluate(self, task: Evaluation) -> EvaluationReport | Abandoned:
+        """What comes of an evaluation; several may be under way, told apart by their ids.
+
+        Whoever does not wait any longer need not do anything: an answer that comes later is dropped.
+
+        Raises:
+            WorkerEnded: nothing will. The worker is dead then.
+        """
+        reply = await self._ask(task, task.id)
+        expected = SensorReport if isinstance(task, SensorTask) else FilterReport
+        if not isinstance(reply, expected | Abandoned):
+            await self.kill()
+            raise WorkerEnded(f"answered with a {type(reply).__name__} and was killed for it")
+        return reply
+
+    async def _ask(self, message: ServiceMessage, key: int) -> Message:
+        try:
+            return await self._connection.ask(encode(message), key)
+        except ConnectionError as error:
+            await self._finish()
+            raise WorkerEnded(self._end(error)) from error
 
     def dismiss(self) -> None:
         """Kill the worker without waiting for its death; for one that has nothing to do."""
@@ -108,25 +135,23 @@ class WorkerProcess:
 
 
 class _Connection(asyncio.Protocol):
-    """One question is under way at most; an answer without a question is an offence."""
+    """Questions under way, by key; an answer without a question is an offence."""
 
     def __init__(self) -> None:
         self._reader = FrameReader()
-        self._asked: asyncio.Future[Message] | None = None
+        self._asked: dict[int, asyncio.Future[Message]] = {}
         self._transport: asyncio.Transport | None = None
         self.broken: ConnectionError | None = None
         self.lost = anyio.Event()
 
-    async def ask(self, frame: bytes) -> Message:
+    async def ask(self, frame: bytes, key: int) -> Message:
         if self.broken is not None:
             raise self.broken
-        assert self._transport is not None and self._asked is None
-        self._asked = asyncio.get_running_loop().create_future()
+        assert self._transport is not None and key not in self._asked
+        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._asked[key] = answer
         self._transport.write(frame)
-        try:
-            return await self._asked
-        finally:
-            self._asked = None
+        return await answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
@@ -134,9 +159,11 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for message in self._reader.feed(data):
-                if self._asked is None or self._asked.done():
+                asked = self._asked.pop(_key_of(message), None)
+                if asked is None:
                     raise FrameError("an answer to nothing")
-                self._asked.set_result(message)
+                if not asked.done():  # else nobody waits for it any more
+                    asked.set_result(message)
         except FrameError as error:
             self.break_off(error)
 
@@ -144,18 +171,24 @@ class _Connection(asyncio.Protocol):
         self.break_off(ConnectionResetError("the worker closed its connection"))
 
     def break_off(self, reason: ConnectionError) -> None:
-        """Have the question under way, and every later one, fail."""
+        """Have every question under way, and every later one, fail."""
         self.broken = self.broken or reason
         self.lost.set()
-        if self._asked is not None and not self._asked.done():
-            self._asked.set_exception(self.broken)
+        asked, self._asked = self._asked, {}
+        for answer in asked.values():
+            if not answer.done():
+                answer.set_exception(self.broken)
         if self._transport is not None:
             self._transport.abort()
 
 
+def _key_of(message: Message) -> int:
+    return message.id if isinstance(message, SensorReport | FilterReport | Abandoned) else _ONLY
+
+
 @contextlib.asynccontextmanager
-async def open_worker(nursery: NurseryProcess, logs: Path) -> AsyncIterator[WorkerProcess]:
-    """Have a worker forked; when the block is left it is dead.
+async def open_worker(nursery: NurseryProcess, logs: Path, *, rolling: bool = False) -> AsyncIterator[WorkerProcess]:
+    """Have a worker forked; when the block is left it is dead. `rolling` keeps the newest of its output, not the first.
 
     Raises:
         NurseryGone: there is no nursery any more.
@@ -165,7 +198,7 @@ async def open_worker(nursery: NurseryProcess, logs: Path) -> AsyncIterator[Work
     ours.setblocking(False)
     pipe, pipe_in = os.pipe()
     os.set_blocking(pipe, False)
-    output = OutputLog(FileIO(pipe), logs)
+    output = OutputLog(FileIO(pipe), logs, rolling=rolling)
     try:
         forked = await _fork(nursery, ours, theirs, pipe_in)
         connection = _Connection()
