@@ -13,7 +13,7 @@ import pytest
 from upwell.cli.main import ENTRIES, load
 from upwell.events import KINDS
 from upwell.settings import LocationSettings, load_settings, variables
-from upwell.web.routes import assets, events, project, runs
+from upwell.web.app import ROUTES
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config" / "upwell.toml"
@@ -128,7 +128,7 @@ class TestLogEvents:
 
 class TestRoutes:
     def test_are_all_in_the_api_document(self) -> None:
-        routes = [route for module in (runs, assets, events, project) for route in module.router.routes]
+        routes = [route for module in ROUTES for route in module.router.routes]
         there = {f"{method} /api/v1{route.path}" for route in routes for method in route.methods}
         there |= {f"GET {path}" for path in ("/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")}
         there |= {"POST /webhooks/{name}"}

@@ -1,30 +1,34 @@
-"""`upwell events tail`."""
+"""`upwell events tail`; `events replay` and `events dead` stand in `replaying`."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any
 
 import anyio
 import typer
 
+from upwell.cli import replaying
 from upwell.cli.failures import Unreachable
 from upwell.cli.options import Json, Url, quiet_settings
-from upwell.cli.output import say
+from upwell.cli.output import local, say
 from upwell.cli.service_api import ServiceApi, connect
 from upwell.web.models import Event, EventPage
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Read the journal.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Read the journal, and replay what it holds.")
 
 _SHOWN_ALREADY = {"asset", "partition", "run_id", "source", "plan", "cursor", "headers", "data", "error", "metadata"}
 
 
 @app.callback()
 def events() -> None:
-    """Read the journal: everything that happened, in order."""
+    """Read the journal: everything that happened, in order. Have events of it decided on once more."""
+
+
+app.command()(replaying.replay)
+app.command()(replaying.dead)
 
 
 @app.command()
@@ -85,11 +89,7 @@ def _print(event: Event, *, as_json: bool) -> None:
     facts = ([f"partition={event.partition}"] if event.partition else []) + [
         f"{k}={_brief(v)}" for k, v in rest.items()
     ]
-    say(f"{_local(event.at)}  #{event.id:<6} {event.kind:<18} {about} {' '.join(facts)}".rstrip())
-
-
-def _local(instant: datetime) -> str:
-    return f"{instant.astimezone():%Y-%m-%d %H:%M:%S}"
+    say(f"{local(event.at)}  #{event.id:<6} {event.kind:<18} {about} {' '.join(facts)}".rstrip())
 
 
 def _brief(value: Any) -> str:

@@ -8,9 +8,9 @@ import anyio
 import typer
 
 from upwell.cli.options import Files, Json, Modules, Url, location_specs, quiet_settings
-from upwell.cli.output import print_json, print_table, say
+from upwell.cli.output import print_json, print_timed, say
 from upwell.cli.service_api import connect
-from upwell.web.models import Explanation
+from upwell.web.models import Decision, Explanation
 
 
 def explain(
@@ -32,16 +32,14 @@ def explain(
     if as_json:
         print_json(found)
         return
-    say(found.summary)
+    for text in (found.summary, *found.now):
+        say(text)
     if found.decisions:
-        rows = [
-            (
-                f"{one.at.astimezone():%Y-%m-%d %H:%M:%S}",
-                f"#{one.event_id}",
-                one.outcome,
-                one.partition or "",
-                one.reason,
-            )
-            for one in found.decisions
-        ]
-        print_table(("TIME", "EVENT", "DECISION", "PARTITION", "REASON"), rows)
+        say("")
+        print_timed([(one.at, f"{one.sentence}{_partition(one)}") for one in found.decisions])
+    else:
+        say("Nothing was decided about it yet.")
+
+
+def _partition(decision: Decision) -> str:
+    return "" if decision.partition is None else f" [{decision.partition}]"

@@ -48,7 +48,7 @@ ENTRIES = (
     Entry(
         name="materialize", module="materializing", target="materialize", summary="Make assets now, without a service."
     ),
-    Entry(name="list", module="listing", target="app", summary="List assets, jobs or event sources."),
+    Entry(name="list", module="listing", target="app", summary="List assets, jobs, sensors, schedules or sources."),
     Entry(name="status", module="status", target="status", summary="Show which assets are up to date and fresh."),
     Entry(
         name="explain",
@@ -57,7 +57,10 @@ ENTRIES = (
         summary="Say why an asset is stale, why it ran or did not.",
     ),
     Entry(name="validate", module="validating", target="validate", summary="Load definitions and print each problem."),
-    Entry(name="events", module="events", target="app", summary="Read the journal."),
+    Entry(name="sensors", module="sensors", target="app", summary="Pause sensors, call them for a look, see ticks."),
+    Entry(name="schedules", module="schedules", target="app", summary="Pause schedules, and see their ticks."),
+    Entry(name="sources", module="sources", target="app", summary="Pause event sources, and have them go on."),
+    Entry(name="events", module="events", target="app", summary="Read the journal, and replay what it holds."),
     Entry(name="db", module="storage", target="app", summary="Upgrade, back up or prune the database."),
 )
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from upwell.logs import escape, spoken
+from upwell.logs import escape
 
 _STYLES = {
     "up_to_date": "green",
@@ -25,6 +25,10 @@ _STYLES = {
     "failed": "bold red",
     "FAIL": "bold red",
     "FAILURE": "bold red",
+    "active": "green",
+    "paused": "yellow",
+    "requested": "green",
+    "skipped": "dim",
     "never": "dim",
     "UNKNOWN": "dim",
 }
@@ -39,6 +43,33 @@ def say(text: str) -> None:
 def note(text: str) -> None:
     """Print a line beside the result, where it does no harm to a pipe."""
     sys.stderr.write(f"{escape(text)}\n")
+
+
+def say_indented(title: str, text: str) -> None:
+    """Print a text of several lines, such as a traceback, under a title."""
+    if title:
+        say(title)
+    for line in text.rstrip().splitlines():
+        say(f"        {line}")
+
+
+def local(instant: datetime) -> str:
+    """The instant on this machine's clock."""
+    return f"{instant.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def print_timed(lines: Sequence[tuple[datetime, str]]) -> None:
+    """Print sentences, each with its instant; on a terminal they are wrapped beside it."""
+    if not sys.stdout.isatty():
+        for instant, text in lines:
+            say(f"{local(instant)}  {text}")
+        return
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for instant, text in lines:
+        table.add_row(local(instant), Text(escape(text)))
+    Console().print(table)
 
 
 def print_json(value: BaseModel | Any) -> None:
@@ -66,14 +97,3 @@ def _print_columns(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Non
     widths = [max(len(row[index]) for row in table) for index in range(len(columns))]
     for row in table:
         say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def ago(instant: datetime | None, now: datetime) -> str:
-    """How long ago, roughly; a dash for never."""
-    if instant is None:
-        return "-"
-    seconds = max(0.0, (now - instant).total_seconds())
-    for unit, size in (("d", 86_400), ("h", 3_600)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return "just now" if seconds < 1 else f"{spoken(seconds)} ago"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel
@@ -17,6 +18,11 @@ from upwell.settings import Settings
 from upwell.web.models import Event
 
 M = TypeVar("M", bound=BaseModel)
+
+
+def quoted(name: str) -> str:
+    """A name as one part of a path, slashes and dots included."""
+    return quote(name, safe="")
 
 
 class ServiceApi:

@@ -9,10 +9,11 @@ import anyio
 import typer
 
 from upwell.cli.options import Files, Json, Modules, Url, location_specs, quiet_settings
-from upwell.cli.output import ago, print_json, print_table
+from upwell.cli.output import print_json, print_table
 from upwell.cli.service_api import connect
 from upwell.clock import SystemClock
 from upwell.web.models import Asset, AssetList
+from upwell.web.wording import ago
 
 Selection = Annotated[str | None, typer.Argument(metavar="[SELECTION]", help="Which assets; all by default.")]
 

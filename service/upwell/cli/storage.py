@@ -14,12 +14,12 @@ from upwell.cli.failures import UsageError
 from upwell.cli.options import Json, quiet_settings
 from upwell.cli.output import print_json, say
 from upwell.clock import SystemClock
+from upwell.durations import parse_duration
 from upwell.journal.backup import back_up
 from upwell.journal.database import open_journal
 from upwell.journal.retention import Pruned
 from upwell.journal.schema import HEAD
 from upwell.settings import Settings
-from upwell.durations import parse_duration
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Upgrade, back up or prune the database.")
 

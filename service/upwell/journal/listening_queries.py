@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import RowMapping, Select, select
+from sqlalchemy import RowMapping, Select, or_, select
 
 from upwell.journal import rows, tables
 from upwell.journal.store import Store
@@ -70,12 +70,15 @@ class ListeningQueries:
                 taken[row["run_key"]] = (row["run_id"], tables.from_micros(row["at"]))
         return taken
 
-    async def dead_letters(self, *, limit: int = 100, before: int | None = None) -> list[DeadLetter]:
-        """Dead letters, newest first; `before` is the `dead_id` of the last one of the page before."""
+    async def dead_letters(self, *, limit: int = 100, before: tuple[int, int] | None = None) -> list[DeadLetter]:
+        """Dead letters, newest first; `before` is `dead_id` and `event_id` of the last one of the page before."""
         dead = tables.dead_letters
         query = select(dead).order_by(dead.c.dead_id.desc(), dead.c.event_id.desc()).limit(limit)
         if before is not None:
-            query = query.where(dead.c.dead_id < before)
+            # Many events may have one death; the plain bound beside it is what the index is looked up by.
+            dead_id, event_id = before
+            earlier = or_(dead.c.dead_id < dead_id, dead.c.event_id < event_id)
+            query = query.where(dead.c.dead_id <= dead_id, earlier)
         return [rows.dead_letter(row) for row in await self._rows(query)]
 
     async def dynamic_partitions(self) -> Mapping[str, tuple[str, ...]]:

@@ -20,12 +20,15 @@ from upwell.web.pages import CONTENT_SECURITY_POLICY, docs_page, start_page
 from upwell.web.parts import WebParts
 from upwell.web.problems import RETRY_AFTER, ProblemResponse
 from upwell.web.readiness import NotReady, ReadinessProbe
-from upwell.web.routes import assets, events, project, runs
+from upwell.web.routes import assets, events, explain, listening, project, replays, runs, switches
 from upwell.web.stream import Streams
 from upwell.web.webhooks import PREFIX as WEBHOOKS
 from upwell.web.webhooks import WebhookIngress
 
-__all__ = ["WebApp", "WebParts", "build_app"]
+__all__ = ["ROUTES", "WebApp", "WebParts", "build_app"]
+
+ROUTES = (runs, assets, explain, events, replays, listening, switches, project)
+"""The modules of the API's routes."""
 
 _SECURITY_HEADERS = [
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
@@ -42,7 +45,7 @@ def build_app(parts: WebParts) -> WebApp:
 
 
 class WebApp:
-    """The ASGI application. `run` follows the journal for the metrics; `drain` ends streams and takes nothing new."""
+    """The ASGI application. `run` follows the journal for metrics and senders who wait; `drain` ends streams and takes nothing new."""
 
     def __init__(self, parts: WebParts) -> None:
         self._parts = parts
@@ -68,7 +71,10 @@ class WebApp:
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Follow the journal, for ever."""
-        await self._metrics.run(task_status=task_status)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(self._metrics.run)
+            tasks.start_soon(self._ingress.run)
+            task_status.started()
 
     def drain(self) -> None:
         """Refuse new deliveries with 503, turn /readyz red and end every stream."""
@@ -104,7 +110,7 @@ def build_api(parts: WebParts, version: str, metrics: Metrics) -> DocumentedApi:
     )
     api.state.parts = parts
     api.state.streams = Streams(parts)
-    for routes in (runs, assets, events, project):
+    for routes in ROUTES:
         api.include_router(routes.router, prefix="/api/v1")
     problems.install(api)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import assert_never
 
 from upwell.events import (
@@ -10,15 +11,21 @@ from upwell.events import (
     AssetMaterialized,
     AssetSkipped,
     CheckEvaluated,
+    DuplicateIgnored,
+    EventDeadLettered,
     EventDecided,
     FreshnessChanged,
     RunRequested,
+    SensorFailed,
 )
 from upwell.journal.journal import Record
 from upwell.journal.views import AssetState, RunView
 from upwell.planning.status import AssetStatus
-from upwell.web import models
+from upwell.web import models, sentences
 from upwell.web.presenting import Present
+from upwell.web.wording import named, sentence, short_runs
+
+_ASKED = frozenset(("requested", "follows"))
 
 KINDS = frozenset(
     cls.kind
@@ -34,37 +41,63 @@ KINDS = frozenset(
 """The kinds of events about an asset that say something about why."""
 
 
-def decision(record: Record) -> models.Decision | None:
-    """What the event decided about its asset; none when it says nothing about why."""
+def decision(record: Record, now: datetime) -> models.Decision | None:
+    """What the event says about why; none when it says nothing of that."""
     event = record.event
     match event:
         case EventDecided():
-            return _decision(record, event.outcome, event.reason, caused_by=event.event_ids)
-        case AssetSkipped():
-            return _decision(record, "skipped", event.reason)
-        case AssetFailed():
-            return _decision(record, "failed", f"{event.error.type}: {event.error.message}")
-        case AssetMaterialized():
-            by = "reported from outside" if event.run_id is None else "the step succeeded"
-            return _decision(record, "materialized", by)
-        case CheckEvaluated():
-            blocks = " and blocks what is below" if event.blocking and not event.passed else ""
-            outcome = "check passed" if event.passed else "check failed"
-            return _decision(record, outcome, f"{event.check} {outcome[6:]}{blocks}")
-        case FreshnessChanged():
-            cause = f", because of {event.cause}" if event.cause else ""
-            return _decision(record, "freshness", f"{event.previous_state} became {event.state}{cause}")
+            said = sentences.of_decision(event, now)
+            return _decision(record, event.outcome, event.reason, said, caused_by=event.event_ids)
+        case DuplicateIgnored():
+            reason = f"the same delivery as event {event.first_event_id}"
+            said = sentences.of_duplicate(event)
+            return _decision(record, "duplicate", reason, said, caused_by=(event.first_event_id,))
+        case EventDeadLettered():
+            said = sentences.of_dead_letter(event)
+            return _decision(record, "dead letter", event.reason, said, caused_by=event.event_ids)
+        case SensorFailed():
+            reason = f"{event.error.type}: {event.error.message}"
+            said = sentences.of_failed_call(event, now)
+            return _decision(record, "sensor failed", reason, said, caused_by=event.event_ids)
+        case AssetSkipped() | AssetFailed() | AssetMaterialized() | CheckEvaluated() | FreshnessChanged():
+            outcome, reason = _became(event)
+            return _decision(record, outcome, reason, sentences.of_asset(event, reason))
         case _:
             return None
 
 
-def _decision(record: Record, outcome: str, reason: str, *, caused_by: tuple[int, ...] = ()) -> models.Decision:
+def _became(
+    event: AssetSkipped | AssetFailed | AssetMaterialized | CheckEvaluated | FreshnessChanged,
+) -> tuple[str, str]:
+    """What became of the asset in a word, and why."""
+    match event:
+        case AssetSkipped():
+            return "skipped", event.reason
+        case AssetFailed():
+            return "failed", f"{event.error.type}: {event.error.message}"
+        case AssetMaterialized():
+            return "materialized", "reported from outside" if event.run_id is None else "the step succeeded"
+        case CheckEvaluated():
+            blocks = " and blocks what is below" if event.blocking and not event.passed else ""
+            outcome = "check passed" if event.passed else "check failed"
+            return outcome, f"{event.check} {outcome[6:]}{blocks}"
+        case FreshnessChanged():
+            cause = f", because of {event.cause}" if event.cause else ""
+            return "freshness", f"{event.previous_state} became {event.state}{cause}"
+        case _:
+            assert_never(event)
+
+
+def _decision(
+    record: Record, outcome: str, reason: str, said: str, *, caused_by: tuple[int, ...] = ()
+) -> models.Decision:
     return models.Decision(
         event_id=record.id,
         at=record.at,
         kind=record.event.kind,
         outcome=outcome,
         reason=reason,
+        sentence=said,
         partition=getattr(record.event, "partition", None),
         run_id=getattr(record.event, "run_id", None),
         caused_by=caused_by,
@@ -73,13 +106,15 @@ def _decision(record: Record, outcome: str, reason: str, *, caused_by: tuple[int
 
 def run_decision(key: str, run: RunView) -> models.Decision:
     """Why the run was to make the asset, be it only because it lies downstream of what was asked for."""
-    below = "" if key in run.roots else f"; {key} is downstream of {', '.join(run.roots)}"
+    below = "" if key in run.roots else f"; {key} is downstream of {named(run.roots)}"
+    reason = run.reason + below
     return models.Decision(
         event_id=run.requested_id,
         at=run.requested_at,
         kind=RunRequested.kind,
         outcome="requested",
-        reason=run.reason + below,
+        reason=reason,
+        sentence=sentence(short_runs(f"Run {run.run_id} was to make {key}: {reason}")),
         partition=run.partition,
         run_id=run.run_id,
         caused_by=run.event_ids,
@@ -87,12 +122,16 @@ def run_decision(key: str, run: RunView) -> models.Decision:
 
 
 def newest_first(
-    key: str, records: Iterable[Record], runs: Iterable[RunView], limit: int
+    key: str, records: Iterable[Record], runs: Iterable[RunView], limit: int, now: datetime
 ) -> tuple[models.Decision, ...]:
-    """The newest decisions among events about the asset and runs that were to make it."""
-    decisions = [found for record in records if (found := decision(record))]
-    decisions += [run_decision(key, run) for run in runs]
-    return tuple(sorted(decisions, key=lambda one: one.event_id, reverse=True)[:limit])
+    """The newest decisions among events and the runs that were to make the asset.
+
+    Of a run that a decision about the asset asked for, that decision says it all.
+    """
+    found = {record.id: one for record in records if (one := decision(record, now))}
+    said = {one.run_id for one in found.values() if one.kind == EventDecided.kind and one.outcome in _ASKED}
+    found |= {run.requested_id: run_decision(key, run) for run in runs if run.run_id not in said}
+    return tuple(sorted(found.values(), key=lambda one: one.event_id, reverse=True)[:limit])
 
 
 def stale_because(key: str, present: Present) -> tuple[str, ...]:

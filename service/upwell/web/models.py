@@ -65,7 +65,10 @@ class RunAccepted(Answer):
 
 
 class RunSummary(Answer):
-    """A run. `requested_id` is its place in the order; `event_ids` are all events that it answers."""
+    """A run. `requested_id` is its place in the order; `event_ids` are all events that it answers.
+
+    `sensor` is the sensor or schedule that asked for it, under `run_key`.
+    """
 
     run_id: str
     status: RunStatus
@@ -77,6 +80,9 @@ class RunSummary(Answer):
     event_ids: tuple[int, ...]
     tags: Mapping[str, str]
     retry_of: str | None
+    job: str | None
+    sensor: str | None
+    run_key: str | None
     requested_id: int
     requested_at: datetime
     started_at: datetime | None
@@ -305,21 +311,6 @@ class Lineage(Answer):
     edges: tuple[LineageEdge, ...]
 
 
-class Source(Answer):
-    """A declared event source; `params` name secrets, they never hold one."""
-
-    name: str
-    kind: str
-    params: Mapping[str, Json]
-    assets: tuple[str, ...]
-    last_event_id: int | None
-    last_event_at: datetime | None
-
-
-class SourceList(Answer):
-    sources: tuple[Source, ...]
-
-
 class Location(Answer):
     """A code location; `error` is that of the newest attempt to load it, null when that went well."""
 
@@ -353,25 +344,30 @@ class JobList(Answer):
 
 
 class Decision(Answer):
-    """Something that was decided about the asset: `outcome` in a word, `reason` as a sentence."""
+    """Something that was decided about the asset: `outcome` in a word, `reason` why, `sentence` as one would say it."""
 
     event_id: int
     at: datetime
     kind: str
     outcome: str
     reason: str
+    sentence: str
     partition: str | None
     run_id: str | None
     caused_by: tuple[int, ...]
 
 
 class Explanation(Answer):
-    """Why the asset is as it is: its state as a sentence, then the decisions about it, newest first."""
+    """Why the asset is as it is: its state as a sentence, what it waits for, then the decisions about it, newest first.
+
+    `now` says what it listens to, when that was heard, and what keeps it from being made.
+    """
 
     asset: str
     status: AssetStatus
     summary: str
     stale_because: tuple[str, ...]
+    now: tuple[str, ...]
     decisions: tuple[Decision, ...]
     next: int | None
 

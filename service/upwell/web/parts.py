@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, TypeAlias
 
@@ -12,9 +12,18 @@ from starlette.requests import Request
 
 from upwell.clock import Clock
 from upwell.definitions.project import Project
-from upwell.journal.journal import Journal
+from upwell.definitions.reactions import Rate
+from upwell.events import Event
+from upwell.journal.journal import Journal, Record
 from upwell.journal.queries import Queries
 from upwell.web.auth import ApiToken
+from upwell.web.proxies import Network
+
+PreviewSensor: TypeAlias = Callable[[str, str | None], Awaitable[Sequence[Event]]]
+"""Calls a sensor by its name, with a cursor (none: its own), and answers the events that would be written."""
+
+PreviewDecisions: TypeAlias = Callable[[Sequence[Record]], Awaitable[Sequence[Event]]]
+"""Answers the events that the reactor would write about these records, by the rules of now."""
 
 DEFAULT_MAX_BODY = 1024 * 1024
 
@@ -24,8 +33,11 @@ class WebParts:
     """The collaborators and limits of the web station.
 
     `locations` names every code location that should be loaded: until all are, an unknown webhook is "not yet"
-    (503) and not "no such" (404), for many senders disable a hook that answers 404. `draining` is set when the
-    service stops: nothing new is taken and streams end.
+    (503) and not "no such" (404), for many senders disable a hook that answers 404. `webhook_rate` holds for webhooks
+    that declare none, `max_batch` counts the CloudEvents of one delivery, `longest_wait` is how many seconds a
+    delivery may wait for its run, `trusted_proxies` may say which certificate a client showed. `draining` is set when the
+    service stops: nothing new is taken and streams end. The previews write nothing; there are none where no service
+    runs.
     """
 
     journal: Journal
@@ -36,6 +48,12 @@ class WebParts:
     locations: Sequence[str] = ()
     max_body: int = DEFAULT_MAX_BODY
     max_streams: int = 100
+    webhook_rate: Rate | None = None
+    max_batch: int = 1000
+    longest_wait: float = 30.0
+    trusted_proxies: Sequence[Network] = ()
+    preview_sensor: PreviewSensor | None = None
+    preview_decisions: PreviewDecisions | None = None
     draining: anyio.Event = field(default_factory=anyio.Event)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any
 
@@ -57,9 +58,11 @@ class ProblemError(HTTPException):
         self.kind = kind
 
 
-def not_found(what: str, name: str) -> ProblemError:
-    """No `what` is called `name`."""
-    return ProblemError(404, f"There is no {what} {json.dumps(name)}.", kind=f"unknown-{what.replace(' ', '-')}")
+def not_found(what: str, name: str, known: Collection[str] = ()) -> ProblemError:
+    """No `what` is called `name`; names among `known` that are like it may be what was meant."""
+    near = get_close_matches(name, known, n=3) or [each for each in known if name and name in each][:3]
+    hint = f" Did you mean {' or '.join(map(json.dumps, near))}?" if near else ""
+    return ProblemError(404, f"There is no {what} {json.dumps(name)}.{hint}", kind=f"unknown-{what.replace(' ', '-')}")
 
 
 def install(app: FastAPI) -> None:

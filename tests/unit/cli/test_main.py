@@ -41,7 +41,20 @@ def test_every_command_can_be_loaded_and_says_what_it_does(entry: Any, upwell: C
 
 def test_the_help_names_every_command_of_the_contract(upwell: Callable[..., Any]) -> None:
     text = upwell("--help").stdout
-    for name in ("init", "dev", "serve", "materialize", "list", "status", "explain", "validate", "events", "db"):
+    for name in (
+        "init",
+        "dev",
+        "serve",
+        "materialize",
+        "list",
+        "status",
+        "explain",
+        "validate",
+        "events",
+        "db",
+        "sensors",
+        "schedules",
+    ):
         assert f" {name} " in text
 
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from upwell.cli.output import ago, print_table, say
+from upwell.cli.output import print_table, say
+from upwell.web.wording import ago
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EVIL = "a\x1b[2J\nb"

@@ -1,12 +1,10 @@
-"""The catalogue: assets, their lineage, freshness and checks, and why they are as they are."""
+"""The catalogue: assets, their lineage, freshness and checks."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Query
-
-from upwell.web import explaining, models
+from upwell.web import models
 from upwell.web.catalogue import find_asset, read_present, selected
 from upwell.web.parts import Parts
 from upwell.web.presenting import (
@@ -59,23 +57,3 @@ async def list_checks(parts: Parts, asset: str | None = None) -> models.CheckLis
     declared = graph.checks.values() if asset is None else graph.checks_of(find_asset(parts, asset).key)
     states = {f"{state.asset}:{state.check}": state for state in await parts.queries.check_states(asset)}
     return models.CheckList(checks=tuple(present_check(check, states.get(check.key)) for check in declared))
-
-
-@router.get("/explain")
-async def explain(
-    asset: str, parts: Parts, before: int | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 50
-) -> models.Explanation:
-    """Why an asset is as it is: the decisions about it, newest first."""
-    key = find_asset(parts, asset).key
-    present = await read_present(parts)
-    records = await parts.queries.events(asset=key, kinds=explaining.KINDS, before=before, limit=limit)
-    runs = await parts.queries.runs(asset=key, before=before, limit=limit)
-    decisions = explaining.newest_first(key, records, runs, limit)
-    return models.Explanation(
-        asset=key,
-        status=present.statuses[key],
-        summary=explaining.summary(key, present),
-        stale_because=explaining.stale_because(key, present),
-        decisions=decisions,
-        next=decisions[-1].event_id if len(decisions) == limit else None,
-    )

@@ -1,10 +1,9 @@
-"""What is declared, and where from: code locations, event sources, jobs."""
+"""What is declared, and where from: code locations and jobs."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
-from upwell.definitions.reactions import SourceSpec
 from upwell.events import ReloadRequested
 from upwell.journal.views import LocationView
 from upwell.web import models
@@ -32,13 +31,6 @@ async def reload_location(name: str, parts: Parts) -> models.ReloadAccepted:
     return models.ReloadAccepted(location=name, event_id=receipt.id)
 
 
-@router.get("/sources")
-async def list_sources(parts: Parts) -> models.SourceList:
-    """Event sources, who listens to them, and when each was heard last."""
-    specs = sorted(parts.project.graph.sources.values(), key=lambda spec: spec.name)
-    return models.SourceList(sources=tuple([await _source(spec, parts) for spec in specs]))
-
-
 @router.get("/jobs")
 async def list_jobs(parts: Parts) -> models.JobList:
     """Named parts of the graph."""
@@ -48,15 +40,3 @@ async def list_jobs(parts: Parts) -> models.JobList:
 
 def _names(parts: WebParts) -> set[str]:
     return {*parts.locations, *(snapshot.location for snapshot in parts.project.snapshots)}
-
-
-async def _source(spec: SourceSpec, parts: WebParts) -> models.Source:
-    last = await parts.queries.events(source=spec.name, limit=1)
-    return models.Source(
-        name=spec.name,
-        kind=spec.kind,
-        params=spec.params,
-        assets=tuple(node.key for node, _ in parts.project.graph.listeners.get(spec.name, ())),
-        last_event_id=last[0].id if last else None,
-        last_event_at=last[0].at if last else None,
-    )
