@@ -11,10 +11,12 @@ import textwrap
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import asyncpg
 import httpx
 import psutil
@@ -162,6 +164,53 @@ def until(claim: Callable[[], Any], timeout: float = 20.0) -> Any:
 @pytest.fixture(name="until")
 def until_fixture() -> Callable[..., Any]:
     return until
+
+
+class Listening:
+    """Consumes a source as the host does: remembers what it told, and the cursor as it is committed."""
+
+    def __init__(self, cursor: dict[str, Any] | None, batches: int | None) -> None:
+        self.cursor = dict(cursor or {})
+        self.events: list[Any] = []
+        self._batches = batches
+
+    @property
+    def data(self) -> list[Any]:
+        return [event.data for event in self.events]
+
+    async def run(self, source: Any, clock: Any) -> None:
+        async with aclosing(source.events(dict(self.cursor), clock)) as batches:
+            async for batch in batches:
+                if self._batches == 0:
+                    return  # as if killed before the commit
+                self._batches = None if self._batches is None else self._batches - 1
+                self.events += [event for event in batch if event.kind != "source.advanced"]
+                for event in batch:
+                    self.cursor.update(event.cursor)
+                self.cursor = {item: value for item, value in self.cursor.items() if value is not None}
+
+    async def until(self, claim: Callable[[], Any], seconds: float = 20.0) -> None:
+        with anyio.move_on_after(seconds):
+            while not claim():
+                await anyio.sleep(0.005)
+        assert claim(), self.events
+
+
+@asynccontextmanager
+async def listening(
+    source: Any, clock: Any, cursor: dict[str, Any] | None = None, *, batches: int | None = None
+) -> AsyncIterator[Listening]:
+    """A source at work, from a cursor; with `batches`, killed when it tells one more than so many."""
+    heard = Listening(cursor, batches)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(heard.run, source, clock)
+        yield heard
+        tasks.cancel_scope.cancel()
+
+
+@pytest.fixture(name="listening")
+def listening_fixture() -> Callable[..., Any]:
+    return listening
 
 
 POSTGRES_SERVER = "127.0.0.1:5432"

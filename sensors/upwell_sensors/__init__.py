@@ -1,7 +1,8 @@
 """Ready-made event sources for Upwell: what `on=[…]` takes."""
 
 from upwell_sensors.files import files
+from upwell_sensors.http_polling import http_poll
 from upwell_sensors.timers import at, cron, every
 from upwell_sensors.webhooks import webhook
 
-__all__ = ["at", "cron", "every", "files", "webhook"]
+__all__ = ["at", "cron", "every", "files", "http_poll", "webhook"]
