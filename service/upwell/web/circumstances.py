@@ -165,7 +165,7 @@ def _waits(feeds: Feeding, now: Circumstances) -> Iterator[str]:
 def _dead(letter: DeadLetter, now: Circumstances) -> str:
     why = letter.reason.split("\n", 1)[0].rstrip(".")
     return short_runs(
-        f"Event {letter.event_id} is a dead letter since {ago(letter.at, now.now)}: {why}. "
+        f"Event {letter.event_id} went to the dead letters {ago(letter.at, now.now)}: {why}. "
         f"`upwell events replay --id {letter.event_id}` has it decided on once more."
     )
 

@@ -18,12 +18,25 @@ from upwell.events import (
 )
 from upwell.web.wording import clock_time, events, sentence, short_runs
 
+_OF_A_CALL = frozenset(("requested", "ignored", "rejected"))
+"""The outcomes that say of a sensor what became of its call; the others say how it came to be called."""
+
 
 def of_decision(decided: EventDecided, now: datetime) -> str:
     """The decision: what the events did, then why."""
     # What set an event aside may bring a traceback along; the sentence is its first line.
     why = decided.reason.split("\n", 1)[0].rstrip(".")
+    if decided.sensor is not None and decided.outcome in _OF_A_CALL:
+        return sentence(short_runs(_said_of_call(decided.sensor, why)))
     return sentence(short_runs(f"{_subject(decided)} {_did(decided, now)}: {why}"))
+
+
+def _said_of_call(sensor: str, why: str) -> str:
+    """What became of the call of a sensor or a schedule; most reasons begin with its name."""
+    for noun in ("sensor", "schedule"):
+        if why.startswith(f"{noun} {sensor}"):
+            return f"{noun.capitalize()}{why.removeprefix(noun)}"
+    return f"{sensor} was called: {why}"
 
 
 def _subject(decided: EventDecided) -> str:
