@@ -18,7 +18,10 @@ from upwell.definitions.errors import (
     DagsterStepOutputNotFoundError,
     DagsterTypeCheckDidNotPass,
     DagsterUnknownPartitionError,
+    DagsterUnknownResourceError,
+    DagsterUserCodeExecutionError,
 )
+from upwell.definitions.event_records import DagsterEvent, EventLogEntry, EventLogRecord
 from upwell.definitions.failures import Failure, RetryRequested
 from upwell.definitions.freshness import FreshnessPolicy
 from upwell.definitions.jobs import AssetJobDefinition, define_asset_job
@@ -42,6 +45,10 @@ from upwell.definitions.metadata import (
     UrlMetadataValue,
 )
 from upwell.definitions.multi_asset_decorator import multi_asset
+from upwell.definitions.partitioned_schedules import (
+    UnresolvedPartitionedAssetScheduleDefinition,
+    build_schedule_from_partitioned_job,
+)
 from upwell.definitions.partitions.definition import PartitionKeyRange, PartitionsDefinition
 from upwell.definitions.partitions.mapping import (
     AllPartitionMapping,
@@ -78,18 +85,55 @@ from upwell.definitions.results import (
     Output,
 )
 from upwell.definitions.retry_policy import Backoff, Jitter, RetryPolicy
+from upwell.definitions.run_requests import (
+    AddDynamicPartitionsRequest,
+    DeleteDynamicPartitionsRequest,
+    RunRequest,
+    SensorResult,
+    SkipReason,
+)
+from upwell.definitions.runs import DagsterRun, DagsterRunStatus, JobSelector
+from upwell.definitions.schedules import DefaultScheduleStatus, ScheduleDefinition, schedule
 from upwell.definitions.selection import AssetSelection
+from upwell.definitions.sensor_decorators import (
+    asset_sensor,
+    multi_asset_sensor,
+    run_failure_sensor,
+    run_status_sensor,
+    sensor,
+)
+from upwell.definitions.sensors import (
+    AssetSensorDefinition,
+    DefaultSensorStatus,
+    MultiAssetSensorDefinition,
+    RunStatusSensorDefinition,
+    SensorDefinition,
+)
 from upwell.definitions.specs import AssetDep, AssetIn, AssetOut, AssetSpec, apply_freshness_policy
-from upwell.oneshot.instance import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+from upwell.oneshot.instance import DagsterInstance, RunsFilter
 from upwell.oneshot.jobs import Definitions, JobDefinition
 from upwell.oneshot.result import ExecuteInProcessResult
 from upwell.oneshot.running import materialize
+from upwell.runtime.building_contexts import (
+    build_multi_asset_sensor_context,
+    build_run_status_sensor_context,
+    build_schedule_context,
+    build_sensor_context,
+)
 from upwell.runtime.contexts import AssetCheckExecutionContext, AssetExecutionContext
 from upwell.runtime.io.contexts import InputContext, OutputContext
 from upwell.runtime.io.filesystem import FilesystemIOManager
 from upwell.runtime.io.memory import InMemoryIOManager
+from upwell.runtime.multi_asset_context import MultiAssetSensorEvaluationContext
+from upwell.runtime.sensor_contexts import (
+    RunFailureSensorContext,
+    RunStatusSensorContext,
+    ScheduleEvaluationContext,
+    SensorEvaluationContext,
+)
 
 __all__ = [
+    "AddDynamicPartitionsRequest",
     "AllPartitionMapping",
     "AssetCheckEvaluation",
     "AssetCheckExecutionContext",
@@ -107,6 +151,7 @@ __all__ = [
     "AssetObservation",
     "AssetOut",
     "AssetSelection",
+    "AssetSensorDefinition",
     "AssetSpec",
     "AssetsDefinition",
     "AutomationCondition",
@@ -118,6 +163,7 @@ __all__ = [
     "DagsterAssetCheckFailedError",
     "DagsterAssetMetadataValue",
     "DagsterError",
+    "DagsterEvent",
     "DagsterInstance",
     "DagsterInvalidAssetSelectionError",
     "DagsterInvalidConfigError",
@@ -132,10 +178,17 @@ __all__ = [
     "DagsterStepOutputNotFoundError",
     "DagsterTypeCheckDidNotPass",
     "DagsterUnknownPartitionError",
+    "DagsterUnknownResourceError",
+    "DagsterUserCodeExecutionError",
     "DailyPartitionsDefinition",
     "DataVersion",
+    "DefaultScheduleStatus",
+    "DefaultSensorStatus",
     "Definitions",
+    "DeleteDynamicPartitionsRequest",
     "EnvVar",
+    "EventLogEntry",
+    "EventLogRecord",
     "ExecuteInProcessResult",
     "Failure",
     "FilesystemIOManager",
@@ -149,12 +202,15 @@ __all__ = [
     "IntMetadataValue",
     "Jitter",
     "JobDefinition",
+    "JobSelector",
     "JsonMetadataValue",
     "LastPartitionMapping",
     "MarkdownMetadataValue",
     "MaterializeResult",
     "MetadataValue",
     "MonthlyPartitionsDefinition",
+    "MultiAssetSensorDefinition",
+    "MultiAssetSensorEvaluationContext",
     "NotebookMetadataValue",
     "NullMetadataValue",
     "ObserveResult",
@@ -167,7 +223,17 @@ __all__ = [
     "ResourceParam",
     "RetryPolicy",
     "RetryRequested",
+    "RunFailureSensorContext",
+    "RunRequest",
+    "RunStatusSensorContext",
+    "RunStatusSensorDefinition",
     "RunsFilter",
+    "ScheduleDefinition",
+    "ScheduleEvaluationContext",
+    "SensorDefinition",
+    "SensorEvaluationContext",
+    "SensorResult",
+    "SkipReason",
     "SpecificPartitionsPartitionMapping",
     "StaticPartitionMapping",
     "StaticPartitionsDefinition",
@@ -178,12 +244,24 @@ __all__ = [
     "TimeWindowPartitionMapping",
     "TimeWindowPartitionsDefinition",
     "TimestampMetadataValue",
+    "UnresolvedPartitionedAssetScheduleDefinition",
     "UrlMetadataValue",
     "WeeklyPartitionsDefinition",
     "apply_freshness_policy",
     "asset",
     "asset_check",
+    "asset_sensor",
+    "build_multi_asset_sensor_context",
+    "build_run_status_sensor_context",
+    "build_schedule_context",
+    "build_schedule_from_partitioned_job",
+    "build_sensor_context",
     "define_asset_job",
     "materialize",
     "multi_asset",
+    "multi_asset_sensor",
+    "run_failure_sensor",
+    "run_status_sensor",
+    "schedule",
+    "sensor",
 ]

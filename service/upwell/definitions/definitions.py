@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
-from typing import Self
+from typing import Self, get_args
 
 from upwell.definitions.assets import AssetsDefinition
-from upwell.definitions.declarations import Declarations, distinct
+from upwell.definitions.declarations import AnySchedule, Declarations, distinct
 from upwell.definitions.describing import build_snapshot
 from upwell.definitions.errors import DagsterInvalidDefinitionError, DagsterInvariantViolationError
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.jobs import AssetJobDefinition
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.resources import ConfigurableResource, IOManager
+from upwell.definitions.schedules import ScheduleDefinition
+from upwell.definitions.sensors import SensorDefinition
 from upwell.definitions.snapshot import Snapshot
 from upwell.definitions.specs import AssetSpec
 
@@ -41,7 +43,7 @@ class ResolvedAssetGraph(AssetGraph):
 
 
 class Definitions(Declarations):
-    """Assets, checks, jobs, and the resources that they use, by key.
+    """Assets, checks, jobs, sensors, schedules, and the resources that they use, by key.
 
     Whether they fit together is found out when the project is loaded, or by `Definitions.validate_loadable(defs)`.
 
@@ -68,12 +70,21 @@ class Definitions(Declarations):
             asset_checks=[check for one in several for check in one.asset_checks],
             jobs=[job for one in several for job in one.jobs],
             resources=resources,
+            sensors=[sensor for one in several for sensor in one.sensors],
+            schedules=[schedule for one in several for schedule in one.schedules],
         )
 
     def map_asset_specs(self, *, func: Callable[[AssetSpec], AssetSpec]) -> Self:
         """A copy with the description of each asset replaced by what `func` makes of it."""
         changed = [one.map_asset_specs(func) if isinstance(one, AssetsDefinition) else func(one) for one in self.assets]
-        return type(self)(assets=changed, asset_checks=self.asset_checks, jobs=self.jobs, resources=self.resources)
+        return type(self)(
+            assets=changed,
+            asset_checks=self.asset_checks,
+            jobs=self.jobs,
+            resources=self.resources,
+            sensors=self.sensors,
+            schedules=self.schedules,
+        )
 
     def resolve_all_asset_specs(self) -> Sequence[AssetSpec]:
         """The descriptions of all assets that are declared."""
@@ -94,6 +105,38 @@ class Definitions(Declarations):
                 return job
         known = ", ".join(job.name for job in self.jobs) or "none"
         raise DagsterInvariantViolationError(f"there is no job {name!r}; the jobs are: {known}")
+
+    def resolve_sensor_def(self, name: str) -> SensorDefinition:
+        """The sensor of this name.
+
+        Raises:
+            DagsterInvariantViolationError: there is none.
+        """
+        for sensor in self.sensors:
+            if sensor.name == name:
+                return sensor
+        known = ", ".join(sensor.name for sensor in self.sensors) or "none"
+        raise DagsterInvariantViolationError(f"there is no sensor {name!r}; the sensors are: {known}")
+
+    get_sensor_def = resolve_sensor_def
+
+    def resolve_schedule_def(self, name: str) -> ScheduleDefinition:
+        """The schedule of this name; one that follows a job's partitions, with its times.
+
+        Raises:
+            DagsterInvariantViolationError: there is none.
+        """
+        schedules = {name: one for name, one in self.sensing.items() if isinstance(one, ScheduleDefinition)}
+        if name not in schedules:
+            known = ", ".join(schedules) or "none"
+            raise DagsterInvariantViolationError(f"there is no schedule {name!r}; the schedules are: {known}")
+        return schedules[name]
+
+    get_schedule_def = resolve_schedule_def
+
+    def get_repository_def(self) -> Self:
+        """These definitions, for `build_schedule_context(repository_def=…)` (in Dagster, another object)."""
+        return self
 
     def resolve_asset_graph(self) -> ResolvedAssetGraph:
         """The graph of the assets.
@@ -137,9 +180,11 @@ def _gathered(module: ModuleType, values: Mapping[str, object]) -> Definitions:
     found = Definitions(
         assets=[one for one in flat if isinstance(one, AssetsDefinition | AssetSpec)],
         jobs=[one for one in flat if isinstance(one, AssetJobDefinition)],
+        sensors=[one for one in flat if isinstance(one, SensorDefinition)],
+        schedules=[one for one in flat if isinstance(one, get_args(AnySchedule))],
         resources={name: one for name, one in values.items() if isinstance(one, ConfigurableResource | IOManager)},
     )
-    if not (found.assets or found.jobs):
+    if not (found.assets or found.jobs or found.sensors or found.schedules):
         raise DagsterInvalidDefinitionError(
             f"{module.__name__} declares nothing: write an @asset, or defs = Definitions(assets=[…])",
             file=module.__file__,

@@ -12,6 +12,8 @@ DagsterError (UpwellError)
 ├── DagsterInvalidMetadata (ValueError)
 ├── DagsterTypeCheckDidNotPass (TypeError)                  a value is not of the type that its signature names
 ├── DagsterAssetCheckFailedError (RunError)                 a blocking check did not pass
+├── DagsterUnknownResourceError (AttributeError)            a function asks for a resource that is not there
+├── DagsterUserCodeExecutionError                           a function of the user's raised; its error is the cause
 ├── DagsterInvalidInvocationError                           something was called in a way that it cannot be
 └── DagsterInvariantViolationError                          user code broke a promise of its definition
     └── DagsterStepOutputNotFoundError                      it did not yield an output that is required
@@ -56,6 +58,14 @@ class DagsterInvalidMetadata(DagsterError, ValueError):
 
 class DagsterTypeCheckDidNotPass(DagsterError, TypeError):
     """A value is not of the type that the function's signature names."""
+
+
+class DagsterUnknownResourceError(DagsterError, AttributeError):
+    """A function asks for a resource that is not there."""
+
+
+class DagsterUserCodeExecutionError(DagsterError):
+    """A function of the user's raised an error, which is the cause of this one."""
 
 
 class DagsterInvalidInvocationError(DagsterError):

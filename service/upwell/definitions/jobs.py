@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
+from upwell.definitions.errors import DagsterInvalidInvocationError, DagsterUnknownPartitionError
+from upwell.definitions.keys import AssetKey
+from upwell.definitions.partitions.definition import PartitionsDefinition
+from upwell.definitions.run_requests import PARTITION_TAG, RunRequest
 from upwell.definitions.selection import AssetSelection, CoercibleToAssetSelection
-from upwell.definitions.signature import Place
+from upwell.definitions.signature import Place, caller_place
 from upwell.events import Json
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -23,7 +28,38 @@ class AssetJobDefinition:
     config: Json = field(default=None, hash=False)
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    partitions_def: PartitionsDefinition | None = None
     place: Place = field(default_factory=Place, compare=False)
+
+    def run_request_for_partition(
+        self,
+        partition_key: str,
+        run_key: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        asset_selection: Sequence[AssetKey] | None = None,
+        run_config: Mapping[str, Any] | None = None,
+        current_time: datetime | None = None,
+    ) -> RunRequest:
+        """A request to run this job for a partition; `run_config` and values of tags are whatever JSON can hold.
+
+        Raises:
+            DagsterInvalidInvocationError: the job was declared without `partitions_def`.
+            DagsterUnknownPartitionError: there is no such partition at `current_time`.
+        """
+        if self.partitions_def is None:
+            raise DagsterInvalidInvocationError(
+                f"job {self.name!r} was declared without partitions_def=; use RunRequest(partition_key=…) instead"
+            )
+        if not self.partitions_def.has_partition_key(partition_key, current_time):
+            raise DagsterUnknownPartitionError(f"job {self.name!r} has no partition {partition_key!r}")
+        return RunRequest(
+            run_key=run_key,
+            run_config=self.config if run_config is None else run_config,
+            tags={**(tags or {}), PARTITION_TAG: partition_key},
+            job_name=self.name,
+            asset_selection=asset_selection,
+            partition_key=partition_key,
+        )
 
 
 def define_asset_job(
@@ -32,18 +68,26 @@ def define_asset_job(
     config: Json = None,
     description: str | None = None,
     tags: Mapping[str, str] | None = None,
+    partitions_def: PartitionsDefinition | None = None,
 ) -> AssetJobDefinition:
     """A job that materialises the selected assets, by default all.
+
+    `partitions_def` is needed only where somebody asks the job itself for it; it is that of the assets.
 
     Raises:
         DagsterInvalidDefinitionError: a name that a job cannot have.
         DagsterInvalidAssetSelectionError: a selection string that cannot be read.
     """
-    caller = sys._getframe(1)  # no function is decorated here whose place could be told
-    place = Place(file=caller.f_code.co_filename, line=caller.f_lineno)
+    place = caller_place()
     if not _NAME.fullmatch(name):
         raise place.error(f"{name!r} is no valid name for a job: use letters, digits, '_', '-' and '.'")
     chosen = AssetSelection.all() if selection is None else AssetSelection.from_coercible(selection)
     return AssetJobDefinition(
-        name=name, selection=chosen, config=config, description=description, tags=dict(tags or {}), place=place
+        name=name,
+        selection=chosen,
+        config=config,
+        description=description,
+        tags=dict(tags or {}),
+        partitions_def=partitions_def,
+        place=place,
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeAlias, cast, get_args
 
 from upwell.definitions.assets import AssetsDefinition
 from upwell.definitions.compute import DEFAULT_IO_MANAGER
-from upwell.definitions.declarations import Declarations
+from upwell.definitions.declarations import AnySchedule, Declarations
 from upwell.definitions.errors import DagsterInvalidDefinitionError
 from upwell.definitions.keys import AssetCheckKey, AssetKey
 from upwell.definitions.partitions.definition import PartitionsDefinition
@@ -17,6 +18,8 @@ from upwell.definitions.partitions.named import StaticPartitionsDefinition
 from upwell.definitions.partitions.time_windows import TimeWindowPartitionsDefinition
 from upwell.definitions.partitions.union import AnyPartitionsDefinition
 from upwell.definitions.reactions import On
+from upwell.definitions.sensing import SensingDefinition
+from upwell.definitions.sensors import SensorDefinition
 from upwell.definitions.signature import Place
 from upwell.definitions.specs import AssetDep, AssetSpec
 
@@ -30,6 +33,16 @@ def mistakes_in(definitions: Declarations) -> Mistakes:
     yield from _checks_declared_twice(several)
     yield from _jobs_declared_twice(definitions)
     yield from _steps_in_a_circle(several)
+    yield from _names_taken_twice([*definitions.sensors, *definitions.schedules])
+    for sensing in [*definitions.sensors, *definitions.schedules]:
+        if isinstance(sensing, SensingDefinition):
+            yield from _unknown_jobs(sensing, definitions)
+            yield from _resources_not_there(
+                sensing.required_resource_keys, sensing.what, sensing.place, definitions.resources
+            )
+    for sensor in definitions.sensors:
+        for on in sensor.on:
+            yield from _unguarded_webhook(on, sensor.place)
     for one in several:
         yield from _missing_resources(one, definitions.resources)
         yield from _wrong_listeners(one)
@@ -77,6 +90,24 @@ def _jobs_declared_twice(definitions: Declarations) -> Mistakes:
         seen.add(job.name)
 
 
+def _names_taken_twice(several: Iterable[SensorDefinition | AnySchedule]) -> Mistakes:
+    """The two share their names: the journal, the API and the command line know both by them."""
+    seen: set[str] = set()
+    for one in several:
+        if one.name in seen:
+            yield one.place.error(f"there are two sensors or schedules of the name {one.name!r}; rename one")
+        seen.add(one.name)
+
+
+def _unknown_jobs(sensing: SensingDefinition, definitions: Declarations) -> Mistakes:
+    known = [job.name for job in definitions.jobs]
+    for job in sensing.target.jobs:
+        if isinstance(job, str) and job not in known:
+            yield sensing.place.error(
+                f"{sensing.what} asks for job {job!r}, which is not there; the jobs are: {', '.join(known) or 'none'}"
+            )
+
+
 def _steps_in_a_circle(several: Iterable[AssetsDefinition]) -> Mistakes:
     """Assets may depend on each other without a circle while the functions that make several of them at once do."""
     maker = {key: one for one in several if one.is_executable for key in one.keys}
@@ -106,23 +137,29 @@ def _wrong_listeners(one: AssetsDefinition) -> Mistakes:
                 f"{on.source.name!r} is to say the partition ({on.partition}), but {_names(one)} has no partitions; "
                 "give it partitions_def=, or leave partition= out"
             )
-        yield from _unguarded_webhook(on, one)
+        yield from _unguarded_webhook(on, one.place)
 
 
-def _unguarded_webhook(on: On, one: AssetsDefinition) -> Mistakes:
+def _unguarded_webhook(on: On, place: Place) -> Mistakes:
     params = on.source.params
     if on.source.kind == "webhook" and not params.get("secrets") and not params.get("insecure"):
-        yield one.place.error(
+        yield place.error(
             f"{on.source.name!r} has no secret, so that anybody could send events: give secret=EnvVar('…'), "
             "or say insecure=True"
         )
 
 
 def _missing_resources(one: AssetsDefinition, resources: Mapping[str, object]) -> Mistakes:
-    for key in sorted(one.required_resource_keys - {DEFAULT_IO_MANAGER} - resources.keys()):
+    yield from _resources_not_there(
+        one.required_resource_keys - {DEFAULT_IO_MANAGER}, _names(one), one.place, resources
+    )
+
+
+def _resources_not_there(keys: AbstractSet[str], what: str, place: Place, resources: Mapping[str, object]) -> Mistakes:
+    for key in sorted(keys - resources.keys()):
         known = ", ".join(sorted(resources)) or "none"
-        yield one.place.error(
-            f"{_names(one)} needs the resource {key!r}, which is not there (there are: {known}). "
+        yield place.error(
+            f"{what} needs the resource {key!r}, which is not there (there are: {known}). "
             f"Add it: Definitions(resources={{{key!r}: …}})"
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
@@ -51,6 +52,12 @@ def place_of(function: UserFunction) -> Place:
     return Place(file=code.co_filename, line=code.co_firstlineno) if code else Place()
 
 
+def caller_place(depth: int = 2) -> Place:
+    """Where the caller's caller stands (`depth` calls up): for what is declared without decorating a function."""
+    frame = sys._getframe(depth)
+    return Place(file=frame.f_code.co_filename, line=frame.f_lineno)
+
+
 def read_signature(function: UserFunction) -> Signature:
     """The roles of the function's arguments.
 
@@ -61,26 +68,26 @@ def read_signature(function: UserFunction) -> Signature:
     if not callable(function):
         raise place.error(f"{function!r} is no function")
     parameters = list(inspect.signature(function).parameters.values())
-    known = {parameter.name: _annotation(function, parameter.annotation) for parameter in parameters}
+    known = {parameter.name: annotation_of(function, parameter.annotation) for parameter in parameters}
     named = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
             raise place.error(
-                f"argument {parameter} of {_name(function)}() cannot be filled by name; make it a plain argument"
+                f"argument {parameter} of {name_of(function)}() cannot be filled by name; make it a plain argument"
             )
     context = named.pop(0) if named and named[0] in _CONTEXT_NAMES else None
     if _CONTEXT_NAMES & set(named) - {"_"}:
-        raise place.error(f"the context has to be the first argument of {_name(function)}()")
-    resources = {name: known[name] for name in named if _is_resource(known[name])}
+        raise place.error(f"the context has to be the first argument of {name_of(function)}()")
+    resources = {name: known[name] for name in named if is_resource(known[name])}
     config = "config" if "config" in named else None
     if config and known[config] is UNSET:
         raise place.error(
-            f"argument config of {_name(function)}() needs an annotation that can be read here: "
+            f"argument config of {name_of(function)}() needs an annotation that can be read here: "
             "a subclass of Config that is defined at the top level of the module"
         )
     return Signature(
-        name=_name(function),
-        style=_style(function),
+        name=name_of(function),
+        style=style_of(function),
         place=place,
         context_argument=context,
         config_argument=config,
@@ -88,7 +95,7 @@ def read_signature(function: UserFunction) -> Signature:
         resources=resources,
         arguments={name: known[name] for name in named if name not in resources and name != config},
         takes_any_keyword=any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters),
-        returns=_annotation(function, inspect.signature(function).return_annotation),
+        returns=annotation_of(function, inspect.signature(function).return_annotation),
     )
 
 
@@ -112,11 +119,13 @@ def value_types(annotation: object, count: int) -> tuple[object, ...]:
     return (value_type(annotation) if count == 1 else UNSET,) * count
 
 
-def _name(function: UserFunction) -> str:
+def name_of(function: UserFunction) -> str:
+    """What the function is called."""
     return getattr(function, "__name__", type(function).__name__)
 
 
-def _style(function: UserFunction) -> Style:
+def style_of(function: UserFunction) -> Style:
+    """How the function is called."""
     plain = inspect.unwrap(function)
     if inspect.isasyncgenfunction(plain):
         return "async_generator"
@@ -125,7 +134,8 @@ def _style(function: UserFunction) -> Style:
     return "generator" if inspect.isgeneratorfunction(plain) else "function"
 
 
-def _annotation(function: UserFunction, annotation: object) -> object:
+def annotation_of(function: UserFunction, annotation: object) -> object:
+    """What an annotation of the function means; `UNSET` where it has none, or none that can be read here."""
     if annotation is inspect.Signature.empty:
         return UNSET
     if not isinstance(annotation, str):
@@ -138,7 +148,8 @@ def _annotation(function: UserFunction, annotation: object) -> object:
         return UNSET  # a name that only a type checker sees, or of the function's own surroundings
 
 
-def _is_resource(annotation: object) -> bool:
+def is_resource(annotation: object) -> bool:
+    """Whether an argument with this annotation gets a resource."""
     if get_origin(annotation) is Annotated:
         return RESOURCE_MARK in get_args(annotation)
     return isinstance(annotation, type) and issubclass(annotation, ConfigurableResource)

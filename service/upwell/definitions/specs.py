@@ -181,7 +181,7 @@ class AssetSpec:
             group_name=_checked_group(group_name, name),
             code_version=code_version,
             automation_condition=automation_condition,
-            owners=tuple(_checked_owner(owner, name) for owner in owners or ()),
+            owners=tuple(checked_owner(owner, f"asset {name.to_user_string()!r}") for owner in owners or ()),
             tags={**_checked_tags(tags or {}, name), **{KIND_TAG + kind: "" for kind in sorted(kinds or ())}},
             partitions_def=partitions_def,
             freshness_policy=freshness_policy,
@@ -297,11 +297,14 @@ def _checked_group(group: str | None, key: AssetKey) -> str | None:
     return group
 
 
-def _checked_owner(owner: str, key: AssetKey) -> str:
+def checked_owner(owner: str, what: str) -> str:
+    """`owner`, if it is a person or a team.
+
+    Raises:
+        DagsterInvalidDefinitionError: it is neither.
+    """
     if owner.removeprefix("team:") == owner and not _EMAIL.fullmatch(owner):
-        raise DagsterInvalidDefinitionError(
-            f"owner {owner!r} of asset {key.to_user_string()!r} is neither an e-mail address nor 'team:…'"
-        )
+        raise DagsterInvalidDefinitionError(f"owner {owner!r} of {what} is neither an e-mail address nor 'team:…'")
     return owner
 
 

@@ -8,43 +8,15 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import Protocol
+from typing import Protocol, Self
 
+from upwell.definitions.event_records import DagsterEvent, EventLogRecord
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.resources import IOManager
-from upwell.definitions.results import AssetMaterialization
-from upwell.events import Json, RunId
+from upwell.definitions.results import AssetMaterialization, AssetObservation
+from upwell.definitions.runs import DagsterRun, DagsterRunStatus
+from upwell.events import RunId
 from upwell.runtime.io.memory import InMemoryIOManager
-
-
-class DagsterRunStatus(Enum):
-    """How a run stands."""
-
-    QUEUED = "QUEUED"
-    STARTED = "STARTED"
-    SUCCESS = "SUCCESS"
-    FAILURE = "FAILURE"
-    CANCELED = "CANCELED"
-
-
-@dataclass(frozen=True, kw_only=True)
-class DagsterRun:
-    """A run as it is remembered."""
-
-    run_id: RunId
-    status: DagsterRunStatus = DagsterRunStatus.STARTED
-    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
-    run_config: Json = field(default=None, hash=False)
-    job_name: str = "__ephemeral_asset_job__"
-
-    @property
-    def is_success(self) -> bool:
-        return self.status is DagsterRunStatus.SUCCESS
-
-    @property
-    def is_failure(self) -> bool:
-        return self.status is DagsterRunStatus.FAILURE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,24 +37,6 @@ class RunsFilter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EventLogRecord:
-    """A materialisation with its place in the order."""
-
-    storage_id: int
-    timestamp: float  # seconds since the epoch
-    run_id: RunId
-    asset_materialization: AssetMaterialization
-
-    @property
-    def asset_key(self) -> AssetKey:
-        return self.asset_materialization.asset_key
-
-    @property
-    def partition_key(self) -> str | None:
-        return self.asset_materialization.partition
-
-
-@dataclass(frozen=True, kw_only=True)
 class EventRecordsResult:
     """A page of records; `cursor` is where the next one begins."""
 
@@ -91,8 +45,21 @@ class EventRecordsResult:
     has_more: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunChange:
+    """A run came to its end, with the place of that among the ends of runs."""
+
+    storage_id: int
+    run: DagsterRun
+    event: DagsterEvent
+
+
 class Remembered(Protocol):
     """What an instance takes from the result of a run."""
+
+    @property
+    def all_events(self) -> Sequence[DagsterEvent]:
+        """Everything that happened, in order."""
 
     def asset_materializations(self) -> Iterable[AssetMaterialization]:
         """Every materialisation, in order."""
@@ -105,6 +72,8 @@ class DagsterInstance:
         self.io_manager: IOManager = InMemoryIOManager()
         self._runs: list[DagsterRun] = []
         self._records: dict[AssetKey, list[EventLogRecord]] = {}
+        self._changes: list[RunChange] = []
+        self._step_failures: dict[RunId, list[DagsterEvent]] = {}
         self._count = 0
 
     @classmethod
@@ -116,15 +85,31 @@ class DagsterInstance:
         """Take in a run that has ended."""
         self._runs.append(run)
         for materialization in result.asset_materializations():
-            self._count += 1
-            self._records.setdefault(materialization.asset_key, []).append(
-                EventLogRecord(
-                    storage_id=self._count,
-                    timestamp=time.time(),
-                    run_id=run.run_id,
-                    asset_materialization=materialization,
-                )
+            self._add(materialization, run.run_id)
+        self._step_failures[run.run_id] = [event for event in result.all_events if event.is_step_failure]
+        self._changes.append(RunChange(storage_id=len(self._changes) + 1, run=run, event=result.all_events[-1]))
+
+    def report_runless_asset_event(self, asset_event: AssetMaterialization | AssetObservation) -> None:
+        """Remember something that happened outside of any run; observations are of no interest here."""
+        if isinstance(asset_event, AssetMaterialization):
+            self._add(asset_event, None)
+
+    def _add(self, materialization: AssetMaterialization, run_id: RunId | None) -> None:
+        self._count += 1
+        self._records.setdefault(materialization.asset_key, []).append(
+            EventLogRecord(
+                storage_id=self._count,
+                timestamp=time.time(),
+                run_id=run_id,
+                asset_materialization=materialization,
             )
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        """Nothing is to be put away; Dagster's instances are used as context managers, too."""
 
     def get_runs(self, filters: RunsFilter | None = None, limit: int | None = None) -> Sequence[DagsterRun]:
         """Runs, newest first."""
@@ -152,6 +137,18 @@ class DagsterInstance:
         page = ordered[:limit]
         end = str(page[-1].storage_id) if page else (cursor or "0")
         return EventRecordsResult(records=page, cursor=end, has_more=len(ordered) > limit)
+
+    def materializations_of(self, asset_key: AssetKey) -> Sequence[EventLogRecord]:
+        """Every materialisation of an asset, oldest first."""
+        return tuple(self._records.get(asset_key, ()))
+
+    def run_changes(self) -> Sequence[RunChange]:
+        """The ends of all runs, oldest first."""
+        return tuple(self._changes)
+
+    def step_failures_of(self, run_id: RunId) -> Sequence[DagsterEvent]:
+        """The steps of a run that failed for good."""
+        return tuple(self._step_failures.get(run_id, ()))
 
     def get_materialized_partitions(self, asset_key: AssetKey) -> set[str]:
         """The partitions of an asset that have been materialised."""

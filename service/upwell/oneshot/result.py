@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from upwell.definitions.checks import AssetCheckEvaluation, AssetCheckSeverity
 from upwell.definitions.compute import ComputeDefinition
 from upwell.definitions.errors import DagsterInvariantViolationError
+from upwell.definitions.event_records import DagsterEvent
 from upwell.definitions.keys import AssetKey, CoercibleToAssetKey
 from upwell.definitions.metadata import decode_metadata
 from upwell.definitions.resources import ConfigurableResource, IOManager
 from upwell.definitions.results import DEFAULT_OUTPUT, AssetMaterialization, AssetObservation
+from upwell.definitions.runs import DagsterRun
 from upwell.events import (
     AssetMaterialized,
     AssetObserved,
     CheckEvaluated,
-    ErrorInfo,
     Event,
     PlannedStep,
     RunFailed,
@@ -29,7 +29,6 @@ from upwell.events import (
     StepStarted,
     StepSucceeded,
 )
-from upwell.oneshot.instance import DagsterRun
 
 
 class KeptValues:
@@ -61,28 +60,6 @@ class _WatchedIOManager(IOManager):
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._manager, name)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DagsterEvent:
-    """Something that happened in the run."""
-
-    event_type_value: str
-    step_key: str | None = None
-    asset_key: AssetKey | None = None
-    partition: str | None = None
-    materialization: AssetMaterialization | None = None
-    observation: AssetObservation | None = None
-    check_evaluation: AssetCheckEvaluation | None = None
-    error: ErrorInfo | None = None
-
-    @property
-    def is_step_failure(self) -> bool:
-        return self.event_type_value == "STEP_FAILURE"
-
-    @property
-    def is_step_success(self) -> bool:
-        return self.event_type_value == "STEP_SUCCESS"
 
 
 class RunRecord:
@@ -191,6 +168,31 @@ class ExecuteInProcessResult:
     def get_step_failure_events(self) -> Sequence[DagsterEvent]:
         """One for each step that failed for good."""
         return self.filter_events("STEP_FAILURE")
+
+    def get_run_success_event(self) -> DagsterEvent:
+        """The event that the run succeeded.
+
+        Raises:
+            DagsterInvariantViolationError: it did not.
+        """
+        return self._ended_by("RUN_SUCCESS")
+
+    get_job_success_event = get_run_success_event
+
+    def get_run_failure_event(self) -> DagsterEvent:
+        """The event that the run failed.
+
+        Raises:
+            DagsterInvariantViolationError: it did not.
+        """
+        return self._ended_by("RUN_FAILURE")
+
+    get_job_failure_event = get_run_failure_event
+
+    def _ended_by(self, kind: str) -> DagsterEvent:
+        for event in self.filter_events(kind):
+            return event
+        raise DagsterInvariantViolationError(f"this run has no event {kind}; it is {self._run.status.value}")
 
     def get_asset_materialization_events(self) -> Sequence[DagsterEvent]:
         """One for each materialisation."""

@@ -29,6 +29,7 @@ from upwell.definitions.errors import (
 )
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.resources import IOManager
+from upwell.definitions.runs import DagsterRun, DagsterRunStatus
 from upwell.definitions.selection import CoercibleToAssetSelection, select
 from upwell.definitions.snapshot import Snapshot
 from upwell.definitions.specs import AssetSpec
@@ -60,7 +61,7 @@ from upwell.execution.run_state import (
     StartStep,
     StepEnded,
 )
-from upwell.oneshot.instance import DagsterInstance, DagsterRun, DagsterRunStatus
+from upwell.oneshot.instance import DagsterInstance
 from upwell.oneshot.result import ExecuteInProcessResult, KeptValues, RunRecord
 from upwell.planning.planner import plan
 from upwell.runtime.messages import StepReport, StepTask

@@ -11,7 +11,10 @@ from upwell.definitions.declarations import Declarations
 from upwell.definitions.errors import DagsterInvalidDefinitionError
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.partitions.mapping import PartitionMapping
+from upwell.definitions.reactions import FilterFunction
 from upwell.definitions.resources import ConfigurableResource, IOManager
+from upwell.definitions.schedules import ScheduleDefinition
+from upwell.definitions.sensors import SensorDefinition
 from upwell.definitions.specs import AssetSpec
 
 
@@ -34,6 +37,30 @@ class Code:
             raise LookupError(
                 f"the code that is loaded here has no step {step!r}; it was changed since the run began"
             ) from None
+
+    def sensing(self, name: str) -> SensorDefinition | ScheduleDefinition:
+        """The sensor or schedule of this name.
+
+        Raises:
+            LookupError: there is none in the code that is loaded here.
+        """
+        try:
+            return self.definitions.sensing[name]
+        except KeyError:
+            raise LookupError(
+                f"the code that is loaded here has no sensor or schedule {name!r}; it was changed"
+            ) from None
+
+    def filter(self, key: str) -> FilterFunction:
+        """The user's filter of this key.
+
+        Raises:
+            LookupError: there is none in the code that is loaded here.
+        """
+        try:
+            return self.definitions.filters[key]
+        except KeyError:
+            raise LookupError(f"the code that is loaded here has no filter {key!r}; it was changed") from None
 
     @cached_property
     def resources(self) -> Mapping[str, object]:
