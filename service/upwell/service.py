@@ -29,6 +29,7 @@ from upwell.reactor.reactor import Reactor
 from upwell.runtime.messages import LocationSpec
 from upwell.settings import Settings
 from upwell.sources.host import SourceHost
+from upwell.sources.reaction import parse_rate
 from upwell.web.app import WebApp, WebParts, build_app
 from upwell.web.auth import ApiToken, check_bind
 from upwell.web.server import serve
@@ -79,6 +80,10 @@ class Service:
                 api_tokens=_tokens(settings),
                 locations=[spec.name for spec in specs],
                 max_body=settings.webhook.max_body,
+                webhook_rate=parse_rate(rate, what="webhook.rate") if (rate := settings.webhook.rate) else None,
+                max_batch=settings.webhook.max_batch,
+                longest_wait=settings.webhook.longest_wait,
+                trusted_proxies=settings.webhook.trusted_proxies,
             )
         )
         self._locations = Locations(

@@ -24,6 +24,7 @@ from pydantic import (
     ByteSize,
     ConfigDict,
     Field,
+    IPvAnyNetwork,
     SecretStr,
     ValidationError,
     model_validator,
@@ -73,6 +74,12 @@ def _split_token(value: Any) -> Any:
     return {"role": role.strip(), "token": token.strip()}
 
 
+def _rate(text: str) -> str:
+    if not re.fullmatch(r"\s*0*[1-9]\d*\s*/\s*(0*[1-9]\d*)?\s*(ms|s|m|h|d)\s*", text, re.ASCII):
+        raise ValueError("write a rate as a number and a period, such as 100/s, 10/m or 1/30s")
+    return text
+
+
 def _async_url(url: str) -> str:
     """The database URL with the driver that Upwell uses."""
     scheme, separator, rest = url.partition("://")
@@ -116,6 +123,16 @@ class WebhookSettings(_Section):
 
     max_body: ByteSize = Field(
         default=ByteSize(1024 * 1024), gt=0, description="The largest body taken", examples=["1MiB"]
+    )
+    max_batch: Positive = Field(default=1000, description="The most CloudEvents taken in one batch", examples=[1000])
+    rate: Annotated[str, AfterValidator(_rate)] | None = Field(
+        default=None, description="Rate at which a webhook takes deliveries that sets none itself", examples=["100/s"]
+    )
+    longest_wait: Duration = Field(
+        default=30.0, description="Longest time a delivery may wait for its run, 0 for none", examples=["30s"]
+    )
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split_list)] = Field(
+        default=(), description="Proxies that may tell a client's certificate", examples=["10.0.0.0/8,::1"]
     )
 
 

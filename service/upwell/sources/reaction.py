@@ -81,15 +81,15 @@ def predicate(text: str) -> str:
     return query
 
 
-def parse_rate(text: str) -> Rate:
-    """The rate that `"10/m"` (ten a minute) or `"1/30s"` says.
+def parse_rate(text: str, *, what: str = "throttle") -> Rate:
+    """The rate that `"10/m"` (ten a minute) or `"1/30s"` says; `what` is the name of the option, for the error.
 
     Raises:
         DefinitionError: it cannot be read.
     """
     found = _RATE.fullmatch(text) if isinstance(text, str) else None
     if found is None or int(found[1]) == 0 or found[2] == "0":
-        raise DefinitionError(f'throttle={text!r} is no rate; write "10/m" for ten a minute, or "1/30s"')
+        raise DefinitionError(f'{what}={text!r} is no rate; write "10/m" for ten a minute, or "1/30s"')
     return Rate(count=int(found[1]), seconds=parse_duration(f"{found[2] or 1}{found[3]}").total_seconds())
 
 

@@ -45,7 +45,10 @@ def build_app(parts: WebParts) -> WebApp:
 
 
 class WebApp:
-    """The ASGI application. `run` follows the journal for metrics and senders who wait; `drain` ends streams and takes nothing new."""
+    """The ASGI application.
+
+    `run` follows the journal, for the metrics and for senders who wait; `drain` ends streams and takes nothing new.
+    """
 
     def __init__(self, parts: WebParts) -> None:
         self._parts = parts

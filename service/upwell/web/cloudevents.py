@@ -1,10 +1,11 @@
-"""CloudEvents 1.0 over HTTP, binary and structured: the event's data, and its attributes as `ce-` headers.
+"""CloudEvents 1.0 over HTTP, binary, structured and batched: the event's data, and its attributes as `ce-` headers.
 
-Both modes come out the same, so that whoever reads `event.headers` need not know how it was sent.
+All modes come out the same, so that whoever reads `event.headers` need not know how it was sent.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from upwell.web import payloads
 from upwell.web.rejections import Rejected
 
 _REQUIRED = ("id", "source", "type")
+_BATCH = "application/cloudevents-batch"
 _NAME = re.compile(r"[a-z0-9]{1,100}")
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -34,18 +36,41 @@ class CloudEvent:
         return f"{self.attributes['source']} {self.attributes['id']}"
 
 
+def is_batch(media: str) -> bool:
+    """Whether that media type is one of batches (the name of which begins like that of a single event)."""
+    return media.startswith(_BATCH)
+
+
+def read_batch(media: str, body: bytes, limit: int) -> list[CloudEvent]:
+    """The CloudEvents of a batch, which may be empty.
+
+    Raises:
+        Rejected: 400 when one of them is malformed, 413 when there are more than `limit`, 415 for another format.
+    """
+    if media != f"{_BATCH}+json":
+        raise Rejected(415, f"Send batches of CloudEvents as {_BATCH}+json.")
+    events = payloads.parse_json(body)
+    if not isinstance(events, list):
+        raise Rejected(400, "The batch of CloudEvents is malformed: it is not an array.")
+    if len(events) > limit:
+        raise Rejected(413, f"The batch holds more than {limit} CloudEvents.")
+    return [_from_json(event) for event in events]
+
+
 def read(headers: Mapping[bytes, bytes], body: bytes) -> CloudEvent | None:
     """The CloudEvent in a request, or none when it is not one.
 
     Raises:
-        Rejected: 400 when it calls itself one and is malformed, 415 for a batch or binary data.
+        Rejected: 400 when it calls itself one and is malformed, 415 for a batch or another format.
     """
     media = payloads.media_type(headers)
-    if media.startswith("application/cloudevents-batch"):
+    if is_batch(media):
         raise Rejected(415, "Batches of CloudEvents are not taken here; send each event on its own.")
     if media.startswith("application/cloudevents"):
         return _structured(media, body)
     if b"ce-specversion" in headers:
+        if b"ce-datacontenttype" in headers:
+            raise _malformed("in the binary mode Content-Type is its datacontenttype")
         attributes = {
             name[3:].decode("latin-1"): _decoded(value) for name, value in headers.items() if name[:3] == b"ce-"
         }
@@ -56,12 +81,19 @@ def read(headers: Mapping[bytes, bytes], body: bytes) -> CloudEvent | None:
 def _structured(media: str, body: bytes) -> CloudEvent:
     if media != "application/cloudevents+json":
         raise Rejected(415, "Send structured CloudEvents as application/cloudevents+json.")
-    event = payloads.parse_json(body)
+    return _from_json(payloads.parse_json(body))
+
+
+def _from_json(event: Json) -> CloudEvent:
+    """An event in the JSON format."""
     if not isinstance(event, dict):
         raise _malformed("it is not an object")
-    if event.get("data_base64") is not None:
-        raise Rejected(415, "CloudEvents with binary data (data_base64) are not taken here.")
+    encoded = event.pop("data_base64", None)
     data = event.pop("data", None)
+    if encoded is not None:
+        if data is not None:
+            raise _malformed("it has both data and data_base64")
+        data = _from_base64(encoded, event.get("datacontenttype"))
     if any(isinstance(value, dict | list | float) for value in event.values()):
         raise _malformed("an attribute is neither a string, an integer nor a boolean")
     # A null attribute counts as absent; booleans are written as in the binary mode.
@@ -71,6 +103,16 @@ def _structured(media: str, body: bytes) -> CloudEvent:
         if value is not None
     }
     return _checked(attributes, data)
+
+
+def _from_base64(encoded: Json, media: Json) -> Json:
+    """Data that came as bytes, if they are of a kind that a body could be of, too."""
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except (TypeError, ValueError):
+        raise _malformed("its data_base64 is not base64") from None
+    kind = media.encode("latin-1", "replace") if isinstance(media, str) else b""
+    return payloads.parse(payloads.media_type({b"content-type": kind}), data)
 
 
 def _checked(attributes: Mapping[str, str], data: Json) -> CloudEvent:

@@ -34,10 +34,10 @@ class WebParts:
 
     `locations` names every code location that should be loaded: until all are, an unknown webhook is "not yet"
     (503) and not "no such" (404), for many senders disable a hook that answers 404. `webhook_rate` holds for webhooks
-    that declare none, `max_batch` counts the CloudEvents of one delivery, `longest_wait` is how many seconds a
-    delivery may wait for its run, `trusted_proxies` may say which certificate a client showed. `draining` is set when the
-    service stops: nothing new is taken and streams end. The previews write nothing; there are none where no service
-    runs.
+    that declare none, `max_batch` bounds the CloudEvents of one delivery, `longest_wait` is how many seconds a
+    delivery may wait for its run, `trusted_proxies` may say which certificate a client showed. `draining` is set when
+    the service stops: nothing new is taken and streams end. The previews write nothing; there are none where no
+    service runs.
     """
 
     journal: Journal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from upwell.web.problems import RETRY_AFTER
@@ -36,6 +37,20 @@ def unproved(reason: str) -> Rejected:
     return Rejected(401, "The delivery is not proved to come from its sender.", reason=reason)
 
 
+def forbidden(reason: str) -> Rejected:
+    """A 403: who sends it is known, and may not."""
+    return Rejected(403, "The sender may not deliver here.", reason=reason)
+
+
+def too_fast(wait: float) -> Rejected:
+    """A 429; `wait` is in seconds."""
+    return Rejected(429, "Deliveries come faster than this endpoint takes them.", headers=_after(wait))
+
+
 def too_large(limit: int) -> Rejected:
     """A 413. The connection stays: a sender whose connection is cut while it sends does not see the answer."""
     return Rejected(413, f"The body is larger than {limit} bytes.")
+
+
+def _after(seconds: float) -> dict[str, str]:
+    return {"retry-after": str(max(1, math.ceil(seconds)))}

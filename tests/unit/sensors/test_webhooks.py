@@ -46,7 +46,7 @@ def test_an_insecure_webhook_has_no_scheme() -> None:
         ("orders", {"secret": [SECRET, "hunter2"]}, "a secret does not belong into code"),
         ("orders", {"secret": 7}, r'secret= takes EnvVar\("NAME"\)'),
         ("orders", {"secret": SECRET, "insecure": True}, "leave out secret and scheme"),
-        ("orders", {"secret": SECRET, "scheme": "rot13"}, "scheme='rot13' is unknown; choose github, standard, bearer"),
+        ("orders", {"secret": SECRET, "scheme": "rot13"}, "scheme='rot13' is unknown; choose github, standard, stripe"),
         ("", {"insecure": True}, "a name has letters, digits"),
         ("a/b", {"insecure": True}, "a name has letters, digits"),
         ("orders", {"insecure": True, "partition": "order date["}, "is no JSONPath"),

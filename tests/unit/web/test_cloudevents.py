@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from upwell.web.cloudevents import read
+from upwell.web.cloudevents import is_batch, read, read_batch
 from upwell.web.rejections import Rejected
 
 BINARY = {
@@ -65,6 +66,7 @@ def test_a_null_attribute_counts_as_absent_and_others_become_text() -> None:
         {b"ce-time": b"0001-01-01T00:00:00%2B10:00"},
         {b"ce-time": b"2018-04-05T17:31:00"},
         {b"ce-bad-name": b"x"},
+        {b"ce-datacontenttype": b"application/json"},
     ],
 )
 def test_malformed_binary_events_are_refused(changed: dict[bytes, bytes]) -> None:
@@ -90,6 +92,57 @@ def test_other_formats_are_refused(media: bytes) -> None:
     assert rejected.value.status == 415
 
 
-def test_binary_data_is_refused() -> None:
-    with pytest.raises(Rejected, match="data_base64"):
-        read(*structured(data_base64="AAAA"))
+def test_data_that_came_as_bytes_is_read_by_its_type() -> None:
+    encoded = base64.b64encode(b'{"n": 1}').decode()
+    event = read(*structured(data_base64=encoded, datacontenttype="application/json"))
+    assert event is not None
+    assert event.data == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"data_base64": "AAAA", "datacontenttype": "application/avro"}, 415),
+        ({"data_base64": "AAAA", "datacontenttype": "application/json"}, 400),
+        ({"data_base64": "not base64"}, 400),
+        ({"data_base64": 7}, 400),
+        ({"data_base64": "e30=", "data": {}}, 400),
+    ],
+)
+def test_bytes_that_are_no_data_are_refused(changed: dict[str, Any], status: int) -> None:
+    with pytest.raises(Rejected) as rejected:
+        read(*structured(**changed))
+    assert rejected.value.status == status
+
+
+BATCH = "application/cloudevents-batch+json"
+
+
+def test_a_batch_is_its_events_in_order() -> None:
+    body = json.dumps([STRUCTURED | {"id": "1"}, STRUCTURED | {"id": "2", "data": 7}]).encode()
+    first, second = read_batch(BATCH, body, limit=2)
+    assert (first.delivery_id, second.delivery_id, second.data) == ("/mycontext/4 1", "/mycontext/4 2", 7)
+
+
+def test_a_batch_may_be_empty() -> None:
+    assert read_batch(BATCH, b"[]", limit=1) == []
+
+
+@pytest.mark.parametrize(
+    ("media", "body", "status"),
+    [
+        (BATCH, b"{}", 400),
+        (BATCH, json.dumps([STRUCTURED, STRUCTURED | {"id": ""}]).encode(), 400),
+        (BATCH, json.dumps([STRUCTURED] * 3).encode(), 413),
+        ("application/cloudevents-batch+avro", b"[]", 415),
+    ],
+)
+def test_a_batch_that_cannot_be_taken_is_refused_as_a_whole(media: str, body: bytes, status: int) -> None:
+    with pytest.raises(Rejected) as rejected:
+        read_batch(media, body, limit=2)
+    assert rejected.value.status == status
+
+
+@pytest.mark.parametrize(("media", "batch"), [(BATCH, True), ("application/cloudevents+json", False), ("", False)])
+def test_a_batch_is_told_from_a_single_event(media: str, batch: bool) -> None:
+    assert is_batch(media) is batch
