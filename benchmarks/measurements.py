@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import dagster_peer
 from benchmarks.figures import Figure, percentile
+from benchmarks.files_scan import files
 from benchmarks.journal_filler import fill
 from benchmarks.limits import chain as chain_limit
 from benchmarks.processes import end, free_port, processor_seconds_of_tree, pss_of_tree, wait_for_ok
@@ -247,4 +248,4 @@ def _long_journal() -> Figure:
     )
 
 
-ALL = {"chain": chain, "ingestion": ingestion, "overhead": overhead, "start": start, "scale": scale}
+ALL = {"chain": chain, "ingestion": ingestion, "overhead": overhead, "start": start, "scale": scale, "files": files}
