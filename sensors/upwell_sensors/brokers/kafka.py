@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -45,10 +46,11 @@ class KafkaSource(BrokerSource["ConsumerRecord[bytes, bytes]"]):
         self._servers = [server.strip() for server in url.split(",")]
         self._group = group or durable_name(name)
         self._reset: Literal["earliest", "latest"] = "earliest" if start == "all" else "latest"
+        context = ssl.create_default_context() if tls else None
         self._security = (
-            BaseSecurity(use_ssl=tls)
+            BaseSecurity(ssl_context=context, use_ssl=tls)
             if username is None
-            else _SASL[mechanism](username=username, password=password or "", use_ssl=tls)
+            else _SASL[mechanism](username, password or "", ssl_context=context, use_ssl=tls)
         )
         self._started_at = datetime.min.replace(tzinfo=UTC)
         self._subscriber: Any = None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
+import anyio.lowlevel
 from faststream import AckPolicy
 from faststream.mqtt import MQTTBroker, QoS
 from faststream.mqtt.message import MQTTMessage
@@ -18,7 +19,6 @@ from upwell_sensors.brokers.inflow import Inflow
 from upwell_sensors.brokers.payloads import data_of, identity_of, kept_headers
 from upwell_sensors.brokers.source import (
     FAREWELL,
-    IN_FLIGHT,
     BrokerSource,
     FailureLog,
     as_it_is,
@@ -28,6 +28,7 @@ from upwell_sensors.brokers.source import (
 from upwell_sensors.brokers.topics import MQTT_TOPIC, TopicPattern
 
 _SESSION = 7 * 24 * 3600  # seconds for which the broker keeps what comes while nobody is there (MQTT 5)
+_TURNS = 100  # of the event loop, in which FastStream hands over what was read before the answer to a ping
 
 
 class MQTTSource(BrokerSource[MQTTMessage]):
@@ -66,8 +67,9 @@ class MQTTSource(BrokerSource[MQTTMessage]):
             client_id=self._client_id,
             clean_session=False,
             session_expiry_interval=_SESSION,
-            receive_maximum=IN_FLIGHT if self._version == "5.0" else None,
-            session_replay_buffer_size=IN_FLIGHT * 4,
+            # No receive_maximum: Mosquitto 2.0 exceeds it when a session is resumed, and the client would hang up each
+            # time. What is too much waits in the client's queue, and then in the socket.
+            session_replay_buffer_size=0,  # no limit of the client's own, at which it hangs up
             version=self._version,
             mqtt_connect_timeout=10.0,
             keepalive=20,
@@ -101,6 +103,8 @@ class MQTTSource(BrokerSource[MQTTMessage]):
             assert self._client is not None
             before = inflow.handed
             await self._client.ping()
+            for _ in range(_TURNS):
+                await anyio.lowlevel.checkpoint()
             self._catching_up = inflow.handed != before
 
     def _event(self, message: MQTTMessage, clock: Clock) -> MessageReceived:

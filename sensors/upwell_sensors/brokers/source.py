@@ -23,7 +23,7 @@ from upwell_sensors.brokers.inflow import Inflow
 M = TypeVar("M")
 
 IN_FLIGHT = 256
-"""How many messages may be here unacknowledged (for RabbitMQ, MQTT and NATS: what the broker sends at most)."""
+"""How many messages may be here unacknowledged (NATS and RabbitMQ: that their server sends at most)."""
 
 FAREWELL = 1.0
 """Seconds that FastStream gives its handlers to end."""
@@ -53,7 +53,9 @@ class BrokerSource(ABC, Generic[M]):
                 await self._before_waiting(inflow)
                 messages = await inflow.next(_BATCH)
                 yield [self._event(message, clock) for message in messages]
-                await self._acknowledge(messages)
+                # Shielded: the journal has them, so they should not come again only because we are to stop now.
+                with anyio.fail_after(_PATIENCE, shield=True):
+                    await self._acknowledge(messages)
                 inflow.settled()
         finally:
             unacknowledged = inflow.close()
