@@ -2,7 +2,8 @@
 
 from upwell_sensors.files import files
 from upwell_sensors.http_polling import http_poll
+from upwell_sensors.sql_polling import sql_poll
 from upwell_sensors.timers import at, cron, every
 from upwell_sensors.webhooks import webhook
 
-__all__ = ["at", "cron", "every", "files", "http_poll", "webhook"]
+__all__ = ["at", "cron", "every", "files", "http_poll", "sql_poll", "webhook"]
