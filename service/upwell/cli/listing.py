@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TypeVar
 
 import anyio
@@ -13,6 +14,7 @@ from upwell.cli.options import Files, Json, Modules, Select, Url, location_specs
 from upwell.cli.output import print_json, print_table
 from upwell.cli.service_api import connect
 from upwell.clock import SystemClock
+from upwell.durations import format_duration
 from upwell.logs import spoken
 from upwell.settings import Settings
 from upwell.web.listening_models import ScheduleList, Sensor, SensorList, Source, SourceList
@@ -105,7 +107,7 @@ def _state(one: Sensor | Source) -> str:
 def _called_by(one: Sensor) -> str:
     """What makes the sensor be called."""
     if one.interval is not None:
-        return f"every {spoken(one.interval)}"
+        return f"every {format_duration(timedelta(seconds=one.interval))}"
     runs = [f"runs {', '.join(one.watched_statuses)}"] if one.watched_statuses else []
     return ", ".join((*one.sources, *one.watched_assets, *runs)) or "-"
 

@@ -57,8 +57,9 @@ def _print_call(event: SensorEvaluated | SensorFailed) -> None:
         if event.error.traceback:
             say_indented("", event.error.traceback)
         return
+    runs = f"{len(event.runs)} run{'' if len(event.runs) == 1 else 's'}"
     why = f": {event.skip_reason}" if event.skip_reason else ""
-    say(f"{event.sensor} asks for {len(event.runs)} runs" if event.runs else f"{event.sensor} asks for nothing{why}")
+    say(f"{event.sensor} asks for {runs}" if event.runs else f"{event.sensor} asks for nothing{why}")
     for run in event.runs:
         say(f"    {_wanted(run)}")
     say("its cursor stays as it is" if event.cursor is None else f"its cursor becomes {event.cursor}")

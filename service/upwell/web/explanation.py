@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from upwell.events import DuplicateIgnored, EventDeadLettered, EventDecided, SensorFailed
@@ -84,15 +85,17 @@ def _not_filed(decided: Iterable[Record], key: str, feeds: Feeding, own: set[int
             yield record
 
 
-def _each_reason_once(records: Iterable[Record]) -> Iterator[Record]:
-    """The newest of those that say the same: a sensor that finds nothing says so each half minute."""
-    told: set[tuple[str, str]] = set()
+def _each_reason_once(records: Iterable[Record]) -> list[Record]:
+    """Of those that say the same the newest, about the events of all: a sensor that finds nothing says so all day."""
+    found: dict[tuple[str, str], Record] = {}
     for record in records:
-        if isinstance(record.event, EventDecided):
-            said = (record.event.outcome, record.event.reason)
-            if said not in told:
-                told.add(said)
-                yield record
+        event = record.event
+        assert isinstance(event, EventDecided)
+        newest = found.setdefault((event.outcome, event.reason), record)
+        if newest is not record and isinstance(newest.event, EventDecided):
+            ids = tuple(sorted({*newest.event.event_ids, *event.event_ids}))
+            found[event.outcome, event.reason] = replace(newest, event=replace(newest.event, event_ids=ids))
+    return list(found.values())
 
 
 def _dead_concerns(record: Record, own: set[int], run_ids: set[str], sensors: set[str]) -> bool:

@@ -26,6 +26,8 @@ def of_decision(decided: EventDecided, now: datetime) -> str:
     """The decision: what the events did, then why."""
     # What set an event aside may bring a traceback along; the sentence is its first line.
     why = decided.reason.split("\n", 1)[0].rstrip(".")
+    if decided.outcome == "replayed":
+        return sentence(why)
     if decided.sensor is not None and decided.outcome in _OF_A_CALL:
         return sentence(short_runs(_said_of_call(decided.sensor, why)))
     return sentence(short_runs(f"{_subject(decided)} {_did(decided, now)}: {why}"))
@@ -62,7 +64,7 @@ def _did(decided: EventDecided, now: datetime) -> str:
         case "filtered" | "paused" | "ignored":
             return "led to nothing"
         case "replayed":
-            return "had earlier ones decided on once more"
+            return "asked for a replay"
         case "rejected":
             return "could not be answered"
         case _:

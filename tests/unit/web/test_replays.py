@@ -12,7 +12,6 @@ import pytest
 from upwell.clock import FakeClock
 from upwell.definitions.project import Project
 from upwell.definitions.snapshot import SensorNode, Snapshot
-from upwell.errors import SourceError
 from upwell.events import (
     AssetMaterialized,
     ErrorInfo,
@@ -210,17 +209,3 @@ class TestPreview:
         assert (event["kind"], event["data"]["cursor"]) == ("sensor.evaluated", "after a.csv")
         assert decision["sentence"] == "Event 1 led to nothing: run key 'k' has a run already."
         assert journal.head == 0
-
-    async def test_of_a_sensor_that_cannot_be_called_says_why(
-        self, make_app: Callable[..., WebApp], browse: Callable[..., httpx.AsyncClient]
-    ) -> None:
-        async def refuse(sensor: str, cursor: str | None) -> Sequence[Event]:
-            raise SourceError("its code location is not loaded")
-
-        async def decide(records: Sequence[Record]) -> Sequence[Event]:
-            return ()
-
-        async with browse(make_app(preview_sensor=refuse, preview_decisions=decide)) as client:
-            answer = await client.post("/api/v1/sensors/new_files/preview")
-        assert answer.status_code == 409
-        assert "its code location is not loaded" in answer.json()["detail"]

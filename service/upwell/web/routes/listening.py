@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from upwell.definitions.snapshot import SensorNode
-from upwell.errors import UpwellError
 from upwell.events import Event
 from upwell.journal.journal import Record
 from upwell.journal.views import SensorState, SensorStatus
@@ -69,7 +68,7 @@ async def list_ticks(
     limit: Limit = 20,
 ) -> models.TickPage:
     """Calls of a sensor or a schedule, or of all, newest first."""
-    if sensor is not None and sensor not in await parts.queries.sensor_states():
+    if sensor is not None and parts.project.loaded and sensor not in await parts.queries.sensor_states():
         find_sensor(parts, sensor)  # of one that is no longer defined the calls are still there
     return await read_ticks(parts, sensor=sensor, status=status, limit=limit, before=before)
 
@@ -98,10 +97,7 @@ async def preview_sensor(name: str, parts: Parts, request: models.PreviewRequest
     find_sensor(parts, name)
     if parts.preview_sensor is None or parts.preview_decisions is None:
         raise ProblemError(503, "Only a running service calls sensors; start one.", headers=RETRY_AFTER)
-    try:
-        events = await parts.preview_sensor(name, request.cursor if request else None)
-    except UpwellError as error:
-        raise ProblemError(409, f"Sensor {name} cannot be called now: {error}", kind="sensor-not-called") from None
+    events = await parts.preview_sensor(name, request.cursor if request else None)
     decisions = await parts.preview_decisions(_as_if_written(parts, events))
     return models.Preview(
         sensor=name, events=tuple(map(previewed, events)), decisions=foreseen(decisions, parts.clock.now())
