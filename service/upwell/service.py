@@ -18,6 +18,7 @@ from upwell.alerts.event_log import EventLog
 from upwell.clock import Clock, SystemClock
 from upwell.definitions.project import Project
 from upwell.events import ServiceStarted, ServiceStopping
+from upwell.execution.executors.evaluators import Evaluators
 from upwell.execution.executors.workers import WorkerExecutor
 from upwell.execution.limits import Limits
 from upwell.execution.locations import Locations
@@ -27,6 +28,7 @@ from upwell.journal.database import StoredJournal, open_journal
 from upwell.journal.retention import Pruner
 from upwell.reactor.reactor import Reactor
 from upwell.runtime.messages import LocationSpec
+from upwell.sensing.caller import SensorCaller
 from upwell.settings import Settings
 from upwell.sources.host import SourceHost
 from upwell.sources.reaction import parse_rate
@@ -70,7 +72,27 @@ class Service:
         self._journal = journal
         self._project = project
         self._executor = WorkerExecutor()
+        self._evaluators = Evaluators()
         self._event_log = EventLog(journal, queries)
+        self._locations = Locations(
+            specs,
+            project=project,
+            journal=journal,
+            executor=self._executor,
+            evaluators=self._evaluators,
+            clock=clock,
+            home=settings.home,
+            workers=settings.workers,
+            preload=settings.preload,
+            memory_limit=settings.worker_memory_limit,
+            watch=reload,
+        )
+        limits = Limits(max_runs=settings.max_runs, max_steps=settings.max_steps, pools=settings.pools)
+        self._supervisor = Supervisor(journal, queries, project, self._executor, clock, limits)
+        self._freshness = FreshnessWatcher(journal, queries, project, clock)
+        self._sensors = SensorCaller(journal, queries, project, self._evaluators, clock)
+        self._reactor = Reactor(journal, queries, project, clock)
+        self._sources = SourceHost(journal, queries, project, clock)
         self._web: WebApp = build_app(
             WebParts(
                 journal=journal,
@@ -84,25 +106,10 @@ class Service:
                 max_batch=settings.webhook.max_batch,
                 longest_wait=settings.webhook.longest_wait,
                 trusted_proxies=settings.webhook.trusted_proxies,
+                preview_sensor=self._sensors.preview,
+                preview_decisions=self._reactor.preview,
             )
         )
-        self._locations = Locations(
-            specs,
-            project=project,
-            journal=journal,
-            executor=self._executor,
-            clock=clock,
-            home=settings.home,
-            workers=settings.workers,
-            preload=settings.preload,
-            memory_limit=settings.worker_memory_limit,
-            watch=reload,
-        )
-        limits = Limits(max_runs=settings.max_runs, max_steps=settings.max_steps, pools=settings.pools)
-        self._supervisor = Supervisor(journal, queries, project, self._executor, clock, limits)
-        self._freshness = FreshnessWatcher(journal, queries, project, clock)
-        self._reactor = Reactor(journal, queries, project, clock)
-        self._sources = SourceHost(journal, queries, project, clock)
         self._pruner = Pruner(journal, clock, settings.retention) if settings.retention else None
         self._stop = anyio.Event()
         self._cut_short = False
@@ -117,7 +124,9 @@ class Service:
                 await self._stop.wait()
                 self._web.drain()
                 intake.cancel_scope.cancel()
-            await self._supervisor.drain(self._settings.shutdown_grace)
+            async with anyio.create_task_group() as draining:
+                draining.start_soon(self._sensors.drain)
+                draining.start_soon(self._supervisor.drain, self._settings.shutdown_grace)
             await self._journal.flush()
             stations.cancel_scope.cancel()
         return 1 if self._cut_short else 0
@@ -133,6 +142,7 @@ class Service:
         await self._project.until_loaded()
         await stations.start(self._freshness.run)
         await stations.start(self._supervisor.run)
+        await stations.start(self._sensors.run)
         await stations.start(self._reactor.run)
         await intake.start(self._sources.run)
         log.info(
