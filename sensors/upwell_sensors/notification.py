@@ -18,7 +18,7 @@ import structlog
 from watchfiles import watch
 from watchfiles._rust_notify import WatchfilesRustInternalError
 
-from upwell_sensors.patterns import FilePattern
+from upwell_sensors.patterns import PROBE, FilePattern
 
 _STEP_MS = 50  # how often the watching thread collects what came, and how soon it stops; 0.07 % of a core
 _DEBOUNCE_MS = 100  # how long a stream of changes may hold back the first of them
@@ -70,7 +70,7 @@ class Watcher:
     def __init__(self, pattern: FilePattern, hints: Hints) -> None:
         self._pattern = pattern
         self._hints = hints
-        self.probe = f".upwell-probe-{uuid.uuid4().hex}"  # a file below the root that is no news, but heard of
+        self.probe = f"{PROBE}{uuid.uuid4().hex}"  # a file below the root that is no news, but heard of
         self.heard_probe = anyio.Event()
 
     async def run(self) -> str:

@@ -13,6 +13,7 @@ from upwell.errors import DefinitionError
 
 _MAGIC = re.compile(r"[*?\[{]")
 _TOKEN = re.compile(r"\{(?P<name>[^{}]*)\}|(?P<star>\*+)|(?P<any>\?)|\[(?P<not>!?)(?P<set>[^\]]+)\]|(?P<brace>[{}])")
+PROBE = ".upwell-probe-"  # how the names of our own trial files begin, which are no news
 _TEMPORARY = ("~", ".tmp", ".part", ".partial", ".crdownload", ".swp")
 
 
@@ -106,7 +107,7 @@ class FilePattern:
 
 
 def _is_temporary(path: str) -> bool:
-    return path.endswith(_TEMPORARY)
+    return path.endswith(_TEMPORARY) or path.startswith(PROBE)
 
 
 def _regex(segment: str, named: set[str]) -> str:

@@ -37,6 +37,7 @@ def test_a_working_directory_with_wildcard_characters_is_no_pattern() -> None:
         ("*", "a~", None),
         ("*.tmp", "a.tmp", {}),
         (".*.csv", ".a.csv", {}),
+        (".*", ".upwell-probe-0123", None),
         ("?.csv", "a.csv", {}),
         ("?.csv", "ab.csv", None),
         ("[ab].csv", "a.csv", {}),
