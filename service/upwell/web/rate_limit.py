@@ -6,7 +6,7 @@ import math
 
 from upwell.definitions.reactions import Rate
 
-_ROUNDING = 1e-9  # of the period: sums of floats must not refuse who comes exactly in time
+_ROUNDING = 1e-6  # seconds: sums of floats must not refuse who comes exactly in time
 
 
 def taken(full_at: float, now: float, rate: Rate) -> tuple[float, float]:
@@ -20,7 +20,7 @@ def taken(full_at: float, now: float, rate: Rate) -> tuple[float, float]:
     """
     after = max(full_at, now) + rate.seconds / rate.count
     over = after - now - rate.seconds
-    return (full_at, over) if over > rate.seconds * _ROUNDING else (after, 0.0)
+    return (full_at, over) if over > _ROUNDING else (after, 0.0)
 
 
 class RateLimit:

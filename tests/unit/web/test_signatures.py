@@ -122,6 +122,41 @@ def test_standard_accepts_any_signature_of_the_list() -> None:
     assert StandardWebhooks([STANDARD_SECRET]).verify(headers, STANDARD_BODY, NOW)
 
 
+# Of Svix's server, `test_asymmetric_key_signing`.
+PUBLIC_KEY = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
+V1A = b"v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
+
+
+@pytest.mark.parametrize("secrets", [[PUBLIC_KEY], [STANDARD_SECRET, PUBLIC_KEY]])
+def test_standard_accepts_the_published_vector_of_a_public_key(secrets: list[str]) -> None:
+    headers = STANDARD_HEADERS | {b"webhook-signature": b"v1a,AAAA v1a,\xff " + V1A}
+    assert StandardWebhooks(secrets).verify(headers, STANDARD_BODY, NOW) == "msg_p5jXN8AQM9LWM0D4loKWxJek"
+
+
+@pytest.mark.parametrize(
+    ("changed", "body"),
+    [
+        ({b"webhook-signature": V1A}, STANDARD_BODY + b" "),
+        ({b"webhook-signature": V1A, b"webhook-id": b"msg_2"}, STANDARD_BODY),
+        ({b"webhook-signature": V1A.replace(b"v1a,", b"v1,")}, STANDARD_BODY),
+        ({b"webhook-signature": b"v1a,"}, STANDARD_BODY),
+        ({}, STANDARD_BODY),
+    ],
+)
+def test_standard_refuses_by_a_public_key(changed: dict[bytes, bytes], body: bytes) -> None:
+    with pytest.raises(SignatureRejected):
+        StandardWebhooks([PUBLIC_KEY]).verify(STANDARD_HEADERS | changed, body, NOW)
+
+
+@pytest.mark.parametrize(
+    ("secret", "complaint"),
+    [("whpk_AAAA", "whpk_ and 32 bytes"), ("whpk_!", "whpk_ and 32"), ("whsk_AAAA", "whsk_ is the sender's own")],
+)
+def test_standard_names_an_unfit_key(secret: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        StandardWebhooks([secret])
+
+
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_not base64!", "whsec_ä"])
 def test_standard_names_an_unfit_secret(secret: str) -> None:
     with pytest.raises(ValueError, match="is base64, usually after whsec_"):
