@@ -36,8 +36,8 @@ class SensorExecutionData:
     skip_message: str | None = None
     cursor: str | None = None
     dagster_run_reactions: list[DagsterRunReaction] = field(default_factory=list)
-    dynamic_partitions_requests: Sequence[PartitionsRequest] = ()
-    asset_events: Sequence[AssetEvent] = ()
+    dynamic_partitions_requests: Sequence[PartitionsRequest] = field(default_factory=list)
+    asset_events: Sequence[AssetEvent] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
 from typing import Any
 
+from upwell.definitions.definitions import Definitions
+from upwell.definitions.errors import DagsterInvariantViolationError
 from upwell.definitions.event_records import DagsterEvent, EventLogRecord
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.runs import DagsterRun
@@ -162,6 +164,19 @@ class ScheduleEvaluationContext(EvaluationContext):
                 "the context does not know which tick it is for: build_schedule_context(scheduled_execution_time=…)"
             )
         return self._scheduled_execution_time
+
+    @property
+    def repository_def(self) -> Definitions:
+        """The definitions that the schedule belongs to.
+
+        Raises:
+            DagsterInvariantViolationError: they were not given, in a test.
+        """
+        if self.surroundings.definitions is None:
+            raise DagsterInvariantViolationError(
+                "the context knows of no definitions: build_schedule_context(repository_def=defs.get_repository_def())"
+            )
+        return self.surroundings.definitions
 
     @property
     def tick(self) -> datetime | None:

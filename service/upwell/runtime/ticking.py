@@ -47,7 +47,9 @@ async def call_sensor(
     """What a sensor wants, that is called by its interval, by events, or by materialisations."""
     items = await answers(sensor, context, blocking)
     data = sensor_answer(items, sensor.what, cursor=context.cursor, cursor_updated=context.cursor_updated)
-    return replace(data, run_requests=resolved(data.run_requests, sensor, context.repository_def, context.now))
+    return replace(
+        data, run_requests=resolved(data.run_requests, sensor, context.surroundings.definitions, context.now)
+    )
 
 
 async def answers(sensor: SensorDefinition, context: SensorEvaluationContext, blocking: Blocking) -> Sequence[Any]:
@@ -70,7 +72,7 @@ async def call_about_run(
     answer = await _called(sensor, (told,), blocking)
     _refuse_cursor(answer.value, sensor)
     data = sensor_answer(answer.all_items, sensor.what, cursor=None, cursor_updated=False)
-    requests = resolved(data.run_requests, sensor, context.repository_def, context.now)
+    requests = resolved(data.run_requests, sensor, context.surroundings.definitions, context.now)
     return replace(data, run_requests=requests, skip_message=data.skip_message if answer.all_items else None)
 
 
@@ -79,20 +81,24 @@ async def call_schedule(
 ) -> ScheduleExecutionData:
     """What a schedule wants at a tick."""
     data = schedule_answer(await _at_tick(schedule, context, blocking), schedule.what)
-    requests = resolved(data.run_requests, schedule, context.repository_def, context.tick)
+    requests = resolved(data.run_requests, schedule, context.surroundings.definitions, context.tick)
     return replace(data, run_requests=requests)
 
 
 async def _called(definition: SensingDefinition, given: tuple[Any, ...], blocking: Blocking) -> Answer:
     """Call the function with as many of `given` as it takes, and with resources. The first is the context."""
-    context: EvaluationContext = given[0]
-    called = definition.called
-    found = (
-        await blocking(called.with_resources, context.resources, definition.noun, definition.name)
-        if called.resources
-        else {}
-    )
-    return await call(called, {**dict(zip(called.arguments, given, strict=False)), **found}, blocking)
+    found = await _resources(definition, given[0], blocking)
+    return await call(definition.called, {**_arguments(definition, given), **found}, blocking)
+
+
+def _arguments(definition: SensingDefinition, given: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(definition.called.arguments, given, strict=False))
+
+
+async def _resources(definition: SensingDefinition, context: EvaluationContext, blocking: Blocking) -> dict[str, Any]:
+    if not definition.called.resources:
+        return {}
+    return await blocking(definition.called.with_resources, context.resources, definition.noun, definition.name)
 
 
 async def _of_asset(
@@ -138,7 +144,7 @@ def context_of_several_assets(
     Raises:
         DagsterInvariantViolationError: the assets are chosen by a selection, and no definitions are known.
     """
-    definitions = context.repository_def
+    definitions = context.surroundings.definitions
     if definitions is None:
         raise DagsterInvariantViolationError(
             f"{sensor.what} watches assets of a project; give the context definitions= or repository_def="
@@ -172,15 +178,18 @@ async def _at_tick(
         if schedule.run_config_fn is not None:
             config = await _asked(schedule, "run_config_fn", schedule.run_config_fn, context, blocking)
         return [RunRequest(run_config=config, tags=await _tags(schedule, context, blocking))]
-    if not schedule.decorated:
-        return (await _called(schedule, (context,), blocking)).all_items
+    found = await _resources(schedule, context, blocking)
     try:
-        answer = await _called(schedule, (context,), blocking)
+        answer = await call(schedule.called, {**_arguments(schedule, (context,)), **found}, blocking)
     except Exception as error:
+        if not schedule.decorated:
+            raise
         raise DagsterUserCodeExecutionError(f"{schedule.what} raised {type(error).__name__}: {error}") from error
+    if not schedule.decorated:
+        return answer.all_items
     if isinstance(answer.value, dict):
         return [RunRequest(run_config=answer.value, tags=await _tags(schedule, context, blocking))]
-    return answer.all_items
+    return answer.all_items if answer.items is None else answer.items  # as in Dagster, what it returns then is lost
 
 
 async def _tags(

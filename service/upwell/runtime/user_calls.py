@@ -26,17 +26,19 @@ class Answer:
 
     Attributes:
         value: what it returned, when it is no generator and returned no list.
-        items: what it yielded (and then returned), or its list; none otherwise.
+        items: what it yielded, or its list; none otherwise.
+        returned: what it returned after it had yielded.
     """
 
     value: Any = None
     items: list[Any] | None = None
+    returned: Any = None
 
     @property
     def all_items(self) -> list[Any]:
         """Whatever it gave, as a list; nothing, where it returned nothing."""
         if self.items is not None:
-            return self.items
+            return self.items if self.returned is None else [*self.items, self.returned]
         return [] if self.value is None else [self.value]
 
 
@@ -70,7 +72,7 @@ def _called_here(function: Callable[..., Any], arguments: Mapping[str, Any]) -> 
         try:
             items.append(next(value))
         except StopIteration as end:
-            return Answer(items=items if end.value is None else [*items, end.value])
+            return Answer(items=items, returned=end.value)
 
 
 def _answer(value: Any) -> Answer:
