@@ -10,7 +10,7 @@ import typer
 from upwell.cli.options import Files, Json, Modules, Url, location_specs, quiet_settings
 from upwell.cli.output import print_json, print_timed, say
 from upwell.cli.service_api import connect
-from upwell.web.models import Decision, Explanation
+from upwell.web.models import Explanation
 
 
 def explain(
@@ -36,10 +36,6 @@ def explain(
         say(text)
     if found.decisions:
         say("")
-        print_timed([(one.at, f"{one.sentence}{_partition(one)}") for one in found.decisions])
+        print_timed([(one.at, one.sentence) for one in found.decisions])
     else:
         say("Nothing was decided about it yet.")
-
-
-def _partition(decision: Decision) -> str:
-    return "" if decision.partition is None else f" [{decision.partition}]"

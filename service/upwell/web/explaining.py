@@ -114,7 +114,7 @@ def run_decision(key: str, run: RunView) -> models.Decision:
         kind=RunRequested.kind,
         outcome="requested",
         reason=reason,
-        sentence=sentence(short_runs(f"Run {run.run_id} was to make {key}: {reason}")),
+        sentence=sentence(short_runs(f"Run {run.run_id} was to make {key}{sentences.of(run.partition)}: {reason}")),
         partition=run.partition,
         run_id=run.run_id,
         caused_by=run.event_ids,

@@ -30,7 +30,7 @@ def of_decision(decided: EventDecided, now: datetime) -> str:
         return sentence(why)
     if decided.sensor is not None and decided.outcome in _OF_A_CALL:
         return sentence(short_runs(_said_of_call(decided.sensor, why)))
-    return sentence(short_runs(f"{_subject(decided)} {_did(decided, now)}: {why}"))
+    return sentence(short_runs(f"{_subject(decided)} {_did(decided, now)}{of(decided.partition)}: {why}"))
 
 
 def _said_of_call(sensor: str, why: str) -> str:
@@ -78,13 +78,13 @@ def of_asset(
     match event:
         case AssetMaterialized():
             made = "was reported as made, from outside" if event.run_id is None else f"was made by run {event.run_id}"
-            return sentence(short_runs(f"{event.asset}{_of(event.partition)} {made}"))
+            return sentence(short_runs(f"{event.asset}{of(event.partition)} {made}"))
         case AssetFailed():
             within = f" in run {event.run_id}" if event.run_id else ""
-            return sentence(short_runs(f"{event.asset}{_of(event.partition)} failed{within}: {reason}"))
+            return sentence(short_runs(f"{event.asset}{of(event.partition)} failed{within}: {reason}"))
         case AssetSkipped():
             within = f" in run {event.run_id}" if event.run_id else ""
-            return sentence(short_runs(f"{event.asset}{_of(event.partition)} was skipped{within}: {reason}"))
+            return sentence(short_runs(f"{event.asset}{of(event.partition)} was skipped{within}: {reason}"))
         case CheckEvaluated():
             return sentence(f"Check {reason}")
         case FreshnessChanged():
@@ -93,7 +93,8 @@ def of_asset(
             assert_never(event)
 
 
-def _of(partition: str | None) -> str:
+def of(partition: str | None) -> str:
+    """The partition that a sentence is about, in brackets behind it."""
     return "" if partition is None else f" ({partition})"
 
 

@@ -225,6 +225,12 @@ class TestDecisions:
         assert await said(client, "fct_orders") == [f"Event 1 led to nothing: {reason}."]
         assert await said(client, "report") == []
 
+    def test_name_the_partition(self, clock: FakeClock) -> None:
+        decided = EventDecided(event_ids=(7,), outcome="joined", reason="why", partition="2024-05-01")
+        assert sentences.of_decision(decided, clock.now()) == "Event 7 joined a run (2024-05-01): why."
+        made = AssetMaterialized(asset="orders", partition="2024-05-01")
+        assert sentences.of_asset(made, "") == "orders (2024-05-01) was reported as made, from outside."
+
     def test_of_calls_begin_with_the_sensor(self, clock: FakeClock) -> None:
         for reason, text in (
             (f"sensor s asked for job j, so run {RUN} starts", "Sensor s asked for job j, so run 3f2a1b8c starts."),
