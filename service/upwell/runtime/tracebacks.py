@@ -11,7 +11,7 @@ LONGEST_MESSAGE = 16_384
 LONGEST_TRACEBACK = 65_536
 """Characters; the journal keeps every error, and some libraries put whole query texts into theirs."""
 
-_OURS = ("upwell.", "importlib.", "anyio.")
+_OURS = ("upwell.", "importlib.", "anyio.", "asyncio.", "concurrent.")
 
 
 def error_info(error: BaseException, *, hint: str = "") -> ErrorInfo:
