@@ -72,6 +72,8 @@ class Watcher:
         self._hints = hints
         self.probe = f"{PROBE}{uuid.uuid4().hex}"  # a file below the root that is no news, but heard of
         self.heard_probe = anyio.Event()
+        # Where folders that may not be read are left out, so are, without a word, those for which no watch is left.
+        self._some_are_closed = False
 
     async def run(self) -> str:
         """Watch for ever, or return why the kernel will not."""
@@ -85,7 +87,14 @@ class Watcher:
                 await self._follow(target)
             except (FileNotFoundError, NotADirectoryError):
                 log.debug("source.watched_folder_gone", folder=target)
-            except WatchfilesRustInternalError as error:  # a name that is no UTF-8 came
+            except PermissionError as error:
+                if self._some_are_closed:
+                    return f"the kernel sets no watch: {error}"
+                self._some_are_closed = True
+            except WatchfilesRustInternalError as error:
+                if str(error).startswith("Error creating"):  # as many watchers as the kernel allows a user
+                    return f"the kernel makes no watcher: {error}"
+                # A name that is no UTF-8 came, as a rule.
                 quiet = anyio.current_time() - started > _LONGEST_PAUSE
                 pause = _FIRST_PAUSE if quiet else min(2 * pause, _LONGEST_PAUSE)
                 log.warning("source.watch_restarted", folder=target, error=str(error), retry_in=pause)
@@ -124,7 +133,7 @@ class Watcher:
             raise_interrupt=False,
             force_polling=False,
             recursive=recursive,
-            ignore_permission_denied=True,
+            ignore_permission_denied=self._some_are_closed,
         ):
             if changes:
                 anyio.from_thread.run_sync(self._tell, {path for _, path in changes})

@@ -6,12 +6,14 @@ import itertools
 import os
 import random
 import shutil
+import subprocess
+import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import anyio
 import anyio.to_thread
@@ -153,6 +155,74 @@ class Listener:
                         self._cursor = {name: value for name, value in self._cursor.items() if value is not None}
                         if isinstance(event, FileChanged):
                             self.told[event.path or ""].append(event.data["size"])
+
+
+LIMITED = """
+import sys
+import anyio
+from upwell.clock import SystemClock
+from upwell_sensors import file_source
+
+file_source._POLL = 0.2
+
+async def main(folder):
+    print("up", flush=True)
+    source = file_source.FileSource("files", root=folder, pattern="**/*.csv", settle="10ms")
+    async for batch in source.events({}, SystemClock()):
+        for event in batch:
+            print("told", getattr(event, "path", None), flush=True)
+
+anyio.run(main, sys.argv[1])
+"""
+
+
+@contextmanager
+def restricted(tmp_path: Path, *flags: str, before: str = ":") -> Iterator[IO[str]]:
+    """What a process says that watches a folder from within a user namespace of its own."""
+    if not shutil.which("unshare") or subprocess.run(["unshare", "-U", *flags, "true"], check=False).returncode:
+        pytest.skip("no namespace of our own can be had here")
+    command = [sys.executable, "-c", LIMITED, str(tmp_path)]
+    inside = ["sh", "-c", f'{before} || {{ echo cannot; exit; }}; exec "$@"', "sh", *command]
+    with subprocess.Popen(["unshare", "-U", *flags, *inside], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            if (first := process.stdout.readline()) == "cannot\n":
+                pytest.skip("no limits of our own can be set here")
+            assert first == "up\n"
+            yield process.stdout
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "reason"),
+    [
+        ("max_inotify_instances", 0, "the kernel makes no watcher: Error creating"),
+        ("max_inotify_watches", 10, "the kernel sets no watch: OS file watch limit reached"),
+    ],
+)
+def test_where_the_kernel_has_no_watches_left_it_says_so_and_looks_by_the_clock(
+    tmp_path: Path, limit: str, value: int, reason: str
+) -> None:
+    for number in range(20):
+        (tmp_path / str(number)).mkdir()
+    with restricted(tmp_path, "-r", before=f"echo {value} > /proc/sys/user/{limit}") as said:
+        assert reason in next(line for line in said if "source.polling" in line)
+        (tmp_path / "7" / "a.csv").write_text("x")
+        assert f"told {tmp_path / '7' / 'a.csv'}\n" in said
+
+
+def test_a_folder_that_may_not_be_read_is_reported_and_deafens_no_other(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    (tmp_path / "open").mkdir()
+    with restricted(tmp_path) as said:
+        refused = next(line for line in said if "source.path_refused" in line)
+        assert "cannot be read" in refused and "closed" in refused
+        time.sleep(1.0)
+        (tmp_path / "open" / "a.csv").write_text("x")
+        before = time.monotonic()
+        assert f"told {tmp_path / 'open' / 'a.csv'}\n" in said
+        assert time.monotonic() - before < 5.0, "by the look each minute only"
 
 
 @pytest.mark.parametrize("options", [{}, {"content": True}, {"poll": "100ms"}], ids=["notified", "read", "polled"])
