@@ -80,11 +80,11 @@ async def _runs_of(
     keys = [wanted.run_key for wanted in event.runs if wanted.run_key is not None]
     known = await parts.queries.run_keys(event.sensor, keys, parts.clock.now()) if keys else {}
     taken = {key: run_id for key, (run_id, _) in known.items()}
-    runs = tuple(_tick_runs(event.runs, requested, taken, answered=bool(decided)))
+    runs = tuple(tick_runs(event.runs, requested, taken, answered=bool(decided)))
     return runs, tuple(each.reason for each in decided if each.outcome == "rejected")
 
 
-def _tick_runs(
+def tick_runs(
     wanted: Iterable[WantedRun], requested: Sequence[RunRequested], taken: Mapping[str, str], *, answered: bool
 ) -> Iterator[models.TickRun]:
     """Each run that was asked for with the run that came of it, in order; the same key twice is suppressed once."""
