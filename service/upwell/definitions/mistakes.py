@@ -142,7 +142,8 @@ def _wrong_listeners(one: AssetsDefinition) -> Mistakes:
 
 def _unguarded_webhook(on: On, place: Place) -> Mistakes:
     params = on.source.params
-    if on.source.kind == "webhook" and not params.get("secrets") and not params.get("insecure"):
+    known = params.get("secrets") or params.get("scheme") == "mtls"  # whose clients have certificates
+    if on.source.kind == "webhook" and not known and not params.get("insecure"):
         yield place.error(
             f"{on.source.name!r} has no secret, so that anybody could send events: give secret=EnvVar('…'), "
             "or say insecure=True"
