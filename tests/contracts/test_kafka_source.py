@@ -134,5 +134,5 @@ async def test_a_pattern_captures_from_the_name_of_the_topic(topic: Topic) -> No
 )
 async def test_the_real_client_takes_the_configuration_and_says_that_nobody_is_there(options: dict[str, Any]) -> None:
     source = KafkaSource("kafka:orders", **{"topic": "orders", "url": "127.0.0.1:1", **options})
-    with pytest.raises(KafkaConnectionError, match="127.0.0.1:1|bootstrap"):
+    with pytest.raises(KafkaConnectionError, match=r"127\.0\.0\.1"):
         await first(source)
