@@ -26,59 +26,76 @@ pytestmark = pytest.mark.anyio
 
 DEFINITIONS = textwrap.dedent(
     """
-    import asyncio, ctypes, os, signal, sys, time
-    import upwell.runtime.evaluating as evaluating
-    from upwell import asset
-    from upwell.runtime.messages import SensorReport
-    import inspect
+    import asyncio, ctypes, inspect, os, signal, sys, time
+    from upwell import asset, sensor
 
-    async def evaluate(task, code, *, blocking, log):
-        function = globals()[task.sensor]
-        if inspect.iscoroutinefunction(function):
-            cursor = await function()
-        else:
-            cursor = await blocking(function)
-        return SensorReport(id=task.id, cursor=str(cursor))
-
-    evaluating.evaluate = evaluate
+    def called(function):
+        # A sensor that keeps in its cursor what the function returns.
+        async def call_async(context):
+            context.update_cursor(str(await function()))
+        def call(context):
+            context.update_cursor(str(function()))
+        return sensor(name=function.__name__)(call_async if inspect.iscoroutinefunction(function) else call)
 
     @asset
     def a() -> None: ...
 
+    @called
     def pid(): return os.getpid()
+    @called
     async def naps():
         await asyncio.sleep(1)
         return os.getpid()
+    @called
     def naps_in_a_thread():
         time.sleep(1)
         return os.getpid()
+    @called
     def speaks():
         print("one", end="")
         print(" line")
         print("the end", end="", file=sys.stderr)
+    @called
     def floods():
         for _ in range(3000):
             print("x" * 10_000)
+    @called
     def fails(): raise KeyError("status")
+    @called
     def leaves(): raise SystemExit(3)
+    @called
     def stops_iterating(): next(iter(()))
+    @called
     async def is_cancelled(): raise asyncio.CancelledError
+    @called
     def answers_half_a_character(): return "\\ud800"
+    @called
     def answers_a_lot(): return "x" * (129 << 20)
+    @called
     async def sleeps(): await asyncio.sleep(3600)
+    @called
     def sleeps_in_a_thread(): time.sleep(3600)
+    @called
     def spins():
         while True: pass
+    @called
     async def blocks_the_loop(): time.sleep(3600)
+    @called
     async def holds_up_the_loop(): time.sleep(1.5)
+    @called
     async def will_not_be_cancelled():
         while True:
             try: await asyncio.sleep(3600)
             except asyncio.CancelledError: pass
+    @called
     def sleeps_in_c(): ctypes.PyDLL(None).sleep(3600)
+    @called
     def ends_its_process(): os._exit(7)
+    @called
     def is_killed(): os.kill(os.getpid(), signal.SIGKILL)
+    @called
     def segfaults(): ctypes.string_at(0)
+    @called
     async def segfaults_in_the_loop(): ctypes.string_at(0)
     """
 )

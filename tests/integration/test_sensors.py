@@ -14,10 +14,9 @@ import pytest
 pytestmark = pytest.mark.service
 
 SHOP = """
-    import os
     from upwell import (
-        AssetKey, DefaultSensorStatus, RunRequest, SkipReason, asset, asset_sensor, define_asset_job, multi_asset_sensor,
-        run_failure_sensor, schedule, sensor,
+        AssetKey, DefaultSensorStatus, RunRequest, SkipReason, asset, asset_sensor, define_asset_job,
+        multi_asset_sensor, run_failure_sensor, sensor,
     )
     from upwell_sensors import webhook
 

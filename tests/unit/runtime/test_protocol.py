@@ -10,16 +10,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upwell.definitions.snapshot import AssetNode, Snapshot
-from upwell.events import AssetMaterialized, AssetObserved, CheckEvaluated, ErrorInfo, RunId
+from upwell.events import (
+    AssetMaterialized,
+    AssetObserved,
+    CheckEvaluated,
+    ErrorInfo,
+    PartitionsWanted,
+    RunId,
+    WantedRun,
+)
 from upwell.runtime.messages import (
+    Abandoned,
+    FilterReport,
+    FilterTask,
     LoadLocation,
     LocationReport,
     LocationSpec,
     RetryWish,
+    SensorReport,
+    SensorTask,
     SourceFile,
     StepReport,
     StepTask,
     TriggerEvent,
+    WatchedEvent,
+    WatchedRun,
 )
 from upwell.runtime.protocol import FrameError, FrameReader, Message, encode
 
@@ -51,6 +66,28 @@ MESSAGES: list[Message] = [
         retry=RetryWish(max_retries=3),
         duration=0.5,
     ),
+    SensorTask(
+        id=7,
+        sensor="files",
+        location="shop",
+        now=NOON,
+        timeout=60.0,
+        cursor="c",
+        watched=(WatchedEvent(id=1, at=NOON, kind="run.failed", body={"run_id": "r"}),),
+        run=WatchedRun(run_id=RunId("r"), status="FAILURE", step_errors={"a": ErrorInfo(type="KeyError", message="x")}),
+    ),
+    SensorReport(
+        id=7,
+        runs=(WantedRun(run_key="k", assets=("a",), config={"ops": {}}),),
+        cursor="d",
+        results=(AssetObserved(asset="a"), AssetMaterialized(asset="a", partition="x")),
+        partitions=(PartitionsWanted(name="shops", added=("x",)),),
+    ),
+    FilterTask(
+        id=8, location="shop", filters=("f",), event=TriggerEvent(id=1, source="s", time=NOON, data=[1]), timeout=10.0
+    ),
+    FilterReport(id=8, answers={"f": False}),
+    Abandoned(id=9),
 ]
 
 
@@ -77,9 +114,9 @@ def test_arbitrary_bytes_are_refused_or_wait_for_more(data: bytes) -> None:
         pass
 
 
-@given(place=st.integers(min_value=0), byte=st.integers(min_value=0, max_value=255))
-def test_a_changed_byte_never_raises_anything_but_a_frame_error(place: int, byte: int) -> None:
-    frame = bytearray(encode(MESSAGES[-1]))
+@given(message=st.sampled_from(MESSAGES), place=st.integers(min_value=0), byte=st.integers(min_value=0, max_value=255))
+def test_a_changed_byte_never_raises_anything_but_a_frame_error(message: Message, place: int, byte: int) -> None:
+    frame = bytearray(encode(message))
     frame[place % len(frame)] = byte
     try:
         list(FrameReader().feed(bytes(frame)))
@@ -92,7 +129,8 @@ def test_a_frame_over_the_limit_is_refused_before_it_is_read() -> None:
         list(FrameReader(largest=1000).feed((2000).to_bytes(4, "big") + b"\x04"))
 
 
-def test_a_step_cannot_report_that_a_run_succeeded() -> None:
-    body = b'{"report":{},"results":[["run.succeeded","{\\"run_id\\":\\"r\\"}"]]}'
+@pytest.mark.parametrize(("report", "tag"), [(b"{}", b"\x04"), (b'{"id":1}', b"\x06")])
+def test_neither_a_step_nor_a_sensor_can_report_that_a_run_succeeded(report: bytes, tag: bytes) -> None:
+    body = b'{"report":' + report + b',"results":[["run.succeeded","{\\"run_id\\":\\"r\\"}"]]}'
     with pytest.raises(FrameError, match=r"run\.succeeded"):
-        list(FrameReader().feed(len(body).to_bytes(4, "big") + b"\x04" + body))
+        list(FrameReader().feed(len(body).to_bytes(4, "big") + tag + body))
