@@ -128,7 +128,7 @@ def listeners_of(on: On | Sequence[On] | None, place: Place) -> tuple[On, ...]:
     Raises:
         DagsterInvalidDefinitionError: something else than event sources.
     """
-    listed = (on,) if isinstance(on, On) else tuple(on or ())
+    listed = (on,) if isinstance(on, On | str) else tuple(on or ())
     for listener in listed:
         if not isinstance(listener, On):
             raise place.error(

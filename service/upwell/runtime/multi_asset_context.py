@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
+from upwell.clock import SystemClock
 from upwell.definitions.asset_cursor import AssetCursor, parse_cursor, write_cursor
 from upwell.definitions.errors import DagsterInvalidInvocationError, DagsterInvariantViolationError
 from upwell.definitions.event_records import EventLogRecord
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.partitions.definition import PartitionsDefinition
+from upwell.definitions.partitions.mapping import AnyPartitionMapping, downstream_partitions
+from upwell.definitions.partitions.union import AnyPartitionsDefinition
 from upwell.runtime.evaluation_context import Surroundings
 from upwell.runtime.sensor_contexts import SensorEvaluationContext
 
@@ -127,6 +130,30 @@ class MultiAssetSensorEvaluationContext(SensorEvaluationContext):
         materialized: set[str] = self.instance.get_materialized_partitions(asset_key)
         return set(partitions) <= materialized
 
+    def get_downstream_partition_keys(
+        self, partition_key: str, from_asset_key: AssetKey, to_asset_key: AssetKey
+    ) -> Sequence[str]:
+        """The partitions of an asset that are made of a partition of another one."""
+        definitions = self.repository_def
+        if definitions is None or not {from_asset_key, to_asset_key} <= definitions.specs.keys():
+            raise DagsterInvalidInvocationError(
+                f"{from_asset_key!r} or {to_asset_key!r} is not among the definitions, so how their partitions relate "
+                "is not known"
+            )
+        upstream = self._partitions_of(from_asset_key, DagsterInvalidInvocationError)
+        downstream = self._partitions_of(to_asset_key, DagsterInvalidInvocationError)
+        mapping = definitions.specs[to_asset_key].partition_mappings.get(from_asset_key)
+        now = self.surroundings.now or SystemClock().now()
+        # The casts: definitions of other classes are among the mistakes of the project.
+        found = downstream_partitions(
+            cast(AnyPartitionMapping | None, mapping),
+            cast(AnyPartitionsDefinition, upstream),
+            cast(AnyPartitionsDefinition, downstream),
+            partition_key,
+            now,
+        )
+        return [key for key in found if key is not None]
+
     # What was used.
 
     def advance_cursor(self, materialization_records_by_key: Mapping[AssetKey, EventLogRecord | None]) -> None:
@@ -176,8 +203,12 @@ class MultiAssetSensorEvaluationContext(SensorEvaluationContext):
         spec = definitions.specs.get(key) if definitions is not None else None
         return spec.partitions_def if spec is not None else None
 
-    def _partitions_of(self, key: AssetKey) -> PartitionsDefinition:
+    def _partitions_of(
+        self, key: AssetKey, error: type[Exception] = DagsterInvariantViolationError
+    ) -> PartitionsDefinition:
         partitions = self._partitions_or_none(key)
         if partitions is None:
-            raise DagsterInvariantViolationError(f"{key!r} has no partitions here; use …_records_by_key instead")
+            raise error(
+                f"{key!r} has no partitions here; ask for what is new by latest_materialization_records_by_key()"
+            )
         return partitions
