@@ -2,8 +2,9 @@
 
 from upwell_sensors.files import files
 from upwell_sensors.http_polling import http_poll
+from upwell_sensors.object_stores import objects
 from upwell_sensors.sql_polling import sql_poll
 from upwell_sensors.timers import at, cron, every
 from upwell_sensors.webhooks import webhook
 
-__all__ = ["at", "cron", "every", "files", "http_poll", "sql_poll", "webhook"]
+__all__ = ["at", "cron", "every", "files", "http_poll", "objects", "sql_poll", "webhook"]
