@@ -17,7 +17,8 @@ from upwell.web import payloads
 from upwell.web.rejections import Rejected
 
 _REQUIRED = ("id", "source", "type")
-_BATCH = "application/cloudevents-batch"
+_ANY = "application/cloudevents"
+_BATCH = f"{_ANY}-batch"
 _NAME = re.compile(r"[a-z0-9]{1,100}")
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -34,6 +35,11 @@ class CloudEvent:
     def delivery_id(self) -> str:
         """What makes two of them duplicates: `source` (an URI reference, so without a space) and `id`."""
         return f"{self.attributes['source']} {self.attributes['id']}"
+
+
+def is_one(media: str, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request calls itself a CloudEvent, or a batch of them."""
+    return media.startswith(_ANY) or b"ce-specversion" in headers
 
 
 def is_batch(media: str) -> bool:
@@ -66,7 +72,7 @@ def read(headers: Mapping[bytes, bytes], body: bytes) -> CloudEvent | None:
     media = payloads.media_type(headers)
     if is_batch(media):
         raise Rejected(415, "Batches of CloudEvents are not taken here; send each event on its own.")
-    if media.startswith("application/cloudevents"):
+    if media.startswith(_ANY):
         return _structured(media, body)
     if b"ce-specversion" in headers:
         if b"ce-datacontenttype" in headers:
@@ -79,8 +85,8 @@ def read(headers: Mapping[bytes, bytes], body: bytes) -> CloudEvent | None:
 
 
 def _structured(media: str, body: bytes) -> CloudEvent:
-    if media != "application/cloudevents+json":
-        raise Rejected(415, "Send structured CloudEvents as application/cloudevents+json.")
+    if media != f"{_ANY}+json":
+        raise Rejected(415, f"Send structured CloudEvents as {_ANY}+json.")
     return _from_json(payloads.parse_json(body))
 
 

@@ -20,10 +20,10 @@ _STRUCTURED = re.compile(rb'"((?:[^"\\]|\\["\\])*)"\s*(?:;.*)?', re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryIds:
-    """Where an endpoint finds the id of a delivery.
+    """Where an endpoint finds the id of a delivery that the signature scheme did not tell from the headers.
 
-    In this order: what the signature scheme knows (in a header, then in the field `field` of the body); `header`;
-    source and id of a CloudEvent; the `Idempotency-Key`; `path` into the data; the hash of the body.
+    In this order: the scheme's `field` of the body; `header`; source and id of a CloudEvent; the `Idempotency-Key`;
+    `path` into the data; the hash of the body.
     """
 
     field: str | None = None
@@ -42,21 +42,14 @@ class DeliveryIds:
             return cls(field=field, header=option.removeprefix("header:").lower().encode())
         return cls(field=field, path=compile_jsonpath(option))  # type: ignore[arg-type]  # a compound path will do, too
 
-    def find(
-        self,
-        of_scheme: str | None,
-        of_cloud_event: str | None,
-        headers: Mapping[bytes, bytes],
-        data: Json,
-        body: bytes,
-    ) -> str | None:
+    def find(self, of_cloud_event: str | None, headers: Mapping[bytes, bytes], data: Json, body: bytes) -> str | None:
         """The id of a delivery, or none.
 
         Raises:
             Rejected: 400, it is too long to be kept.
         """
-        found = of_scheme
-        if found is None and self.field is not None and isinstance(data, dict):
+        found = None
+        if self.field is not None and isinstance(data, dict):
             found = _text(data.get(self.field))
         if found is None and self.header is not None:
             found = headers.get(self.header, b"").decode("latin-1").strip() or None

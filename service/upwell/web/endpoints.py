@@ -84,15 +84,17 @@ class Endpoint:
             raise too_fast(wait)
         media = payloads.media_type(headers)
         kept = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items() if name in self.kept}
-        if cloudevents.is_batch(media):
-            events = cloudevents.read_batch(media, body, self.max_batch)
-            return Batch(events=tuple([self._of_cloud_event(each, kept, each.delivery_id) for each in events]))
-        cloud_event = cloudevents.read(headers, body)
+        cloud_event = None
+        if cloudevents.is_one(media, headers):
+            if cloudevents.is_batch(media):
+                events = cloudevents.read_batch(media, body, self.max_batch)
+                return Batch(events=tuple([self._of_cloud_event(each, kept, each.delivery_id) for each in events]))
+            cloud_event = cloudevents.read(headers, body)
         data = payloads.parse(media, body) if cloud_event is None else cloud_event.data
         if (answer := self._greeting(headers, data)) is not None:
             return Greeting(answer=answer)
         cloud_id = None if cloud_event is None else cloud_event.delivery_id
-        delivery_id = self.ids.find(proved_id, cloud_id, headers, data, body)
+        delivery_id = bounded(proved_id) or self.ids.find(cloud_id, headers, data, body)
         if cloud_event is not None:
             return self._of_cloud_event(cloud_event, kept, delivery_id)
         return WebhookAccepted(source=self.source, data=data, headers=kept, delivery_id=delivery_id)

@@ -15,6 +15,7 @@ from starlette.types import Message
 from upwell.clock import FakeClock
 from upwell.events import EventDecided, RunFailed, RunId, RunSucceeded
 from upwell.journal.database import StoredJournal
+from upwell.web import waiting
 from upwell.web.app import WebApp
 from upwell.web.waiting import preferred_wait
 
@@ -193,6 +194,17 @@ async def test_one_who_comes_later_than_the_follower_has_read_misses_nothing(
     assert early.answer is not None
     assert late.answer is not None
     assert (early.answer.json()["run_id"], late.answer.json()["run_id"]) == ("r2", "r1")
+
+
+@pytest.mark.parametrize("bound", ["_MOST", "_REACH"])
+async def test_where_too_many_wait_or_too_much_happened_since_the_answer_comes_at_once(
+    running: Any, journal: StoredJournal, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(waiting, bound, -1 if bound == "_REACH" else 0)
+    async with running() as (client, _):
+        answer = await client.post("/webhooks/orders", json=1, headers=WAIT)
+    assert answer.status_code == 202
+    assert "preference-applied" not in answer.headers
 
 
 async def test_when_the_service_stops_those_who_wait_are_answered(running: Any, journal: StoredJournal) -> None:
