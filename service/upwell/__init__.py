@@ -23,7 +23,8 @@ from upwell.definitions.errors import (
 )
 from upwell.definitions.event_records import DagsterEvent, EventLogEntry, EventLogRecord
 from upwell.definitions.failures import Failure, RetryRequested
-from upwell.definitions.freshness import FreshnessPolicy
+from upwell.definitions.freshness.calendar import BusinessCalendar
+from upwell.definitions.freshness.model import FreshnessPolicy
 from upwell.definitions.jobs import AssetJobDefinition, define_asset_job
 from upwell.definitions.keys import AssetCheckKey, AssetKey
 from upwell.definitions.metadata import (
@@ -85,6 +86,7 @@ from upwell.definitions.results import (
     Output,
 )
 from upwell.definitions.retry_policy import Backoff, Jitter, RetryPolicy
+from upwell.definitions.run_config import RunConfig
 from upwell.definitions.run_requests import (
     AddDynamicPartitionsRequest,
     DeleteDynamicPartitionsRequest,
@@ -157,6 +159,7 @@ __all__ = [
     "AutomationCondition",
     "Backoff",
     "BoolMetadataValue",
+    "BusinessCalendar",
     "Config",
     "ConfigurableIOManager",
     "ConfigurableResource",
@@ -223,6 +226,7 @@ __all__ = [
     "ResourceParam",
     "RetryPolicy",
     "RetryRequested",
+    "RunConfig",
     "RunFailureSensorContext",
     "RunRequest",
     "RunStatusSensorContext",

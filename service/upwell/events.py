@@ -413,7 +413,11 @@ class StepSkipped:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AssetMaterialized:
-    """A value was stored, by a step or (run_id null) reported from outside."""
+    """A value was stored, by a step or (run_id null) reported from outside.
+
+    `data_time` is up to when its data are complete; null where nobody knows. `materialized_at` is when it was made, if
+    that was told later.
+    """
 
     kind: ClassVar[str] = "asset.materialized"
     asset: str
@@ -426,6 +430,12 @@ class AssetMaterialized:
     code_version: str | None = None
     data_version: str | None = None
     duration: float | None = None
+    data_time: datetime | None = None
+    materialized_at: datetime | None = None
+
+    def made_at(self, recorded_at: datetime) -> datetime:
+        """When it was made: as was claimed, but never after it was recorded."""
+        return recorded_at if self.materialized_at is None else min(self.materialized_at, recorded_at)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -439,6 +449,7 @@ class AssetObserved:
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     data_version: str | None = None
+    data_time: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -480,7 +491,15 @@ class CheckEvaluated:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FreshnessChanged:
-    """Logged as `freshness.warned`, `.violated` or `.recovered`; dated at the deadline, not when someone looked."""
+    """Logged as `freshness.warned`, `.violated` or `.recovered`; dated at the deadline, not when someone looked.
+
+    `state` is the asset's own. Whether its input is late is another matter: `inherited_from` is the late asset above it
+    that is to blame, whatever its own state, and `cause` is the same of an asset that fails. Of an asset that fails,
+    `affected` are those below that fail because of it, `inherited_by` those below that are themselves on time.
+
+    `corrects` are the ids of changes that turned out to be wrong, as something made in time was reported late: from
+    `changed_at` on this change, and those that follow it, hold in their place.
+    """
 
     kind: ClassVar[str] = "freshness.changed"
     asset: str
@@ -493,6 +512,10 @@ class FreshnessChanged:
     cause: str | None = None
     affected: tuple[str, ...] = ()
     caught_up: bool = False  # the deadline passed while the service was down
+    inherited_from: str | None = None
+    inherited_by: tuple[str, ...] = ()
+    data_time: datetime | None = None
+    corrects: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import anyio
@@ -15,6 +16,7 @@ from upwell.clock import Clock, FakeClock, SystemClock
 from upwell.errors import JournalUnavailable
 from upwell.events import (
     AssetMaterialized,
+    AssetObserved,
     Event,
     FreshnessChanged,
     Json,
@@ -129,9 +131,19 @@ class MemoryJournal:
                 states[event.asset] = AssetState(
                     asset=event.asset,
                     materialized_id=record.id,
-                    materialized_at=record.at,
+                    materialized_at=event.made_at(record.at),
                     materialized_partition=event.partition,
+                    reported_at=None if event.materialized_at is None else record.at,
+                    data_time=event.data_time,
+                    data_id=record.id,
                 )
+        for record in self.all_of(AssetObserved.kind):
+            event = record.event
+            if isinstance(event, AssetObserved) and (assets is None or event.asset in assets):
+                state = replace(states.get(event.asset, AssetState(asset=event.asset)), observed_at=record.at)
+                if event.data_time is not None and record.id > state.data_id:
+                    state = replace(state, data_time=event.data_time, data_id=record.id)
+                states[event.asset] = state
         return states
 
     async def partitions(self, asset: str) -> dict[str, PartitionState]:
@@ -139,15 +151,27 @@ class MemoryJournal:
         for record in self.all_of(AssetMaterialized.kind):
             event = record.event
             if isinstance(event, AssetMaterialized) and event.asset == asset and event.partition is not None:
-                state = PartitionState(asset=asset, partition=event.partition)
-                states[event.partition] = replace(state, materialized_id=record.id, materialized_at=record.at)
+                states[event.partition] = PartitionState(
+                    asset=asset,
+                    partition=event.partition,
+                    materialized_id=record.id,
+                    materialized_at=event.made_at(record.at),
+                    data_time=event.data_time,
+                )
         return states
+
+    async def partitions_made(self, asset: str, since: datetime) -> list[tuple[str, int]]:
+        found = await self.partitions(asset)
+        return [
+            (s.partition, s.materialized_id) for s in found.values() if s.materialized_at and s.materialized_at >= since
+        ]
 
     async def freshness(self) -> dict[str, FreshnessRow]:
         rows: dict[str, FreshnessRow] = {}
         for record in self.all_of(FreshnessChanged.kind):
             event = record.event
             if isinstance(event, FreshnessChanged):
+                first = event.previous_state == "NOT_APPLICABLE"
                 rows[event.asset] = FreshnessRow(
                     asset=event.asset,
                     state=event.state,
@@ -155,6 +179,7 @@ class MemoryJournal:
                     deadline=event.deadline,
                     last_materialized=event.last_materialized,
                     cause=event.cause,
+                    known_since=event.changed_at if first else rows[event.asset].known_since,
                 )
         return rows
 

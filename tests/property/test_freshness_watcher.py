@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from upwell.clock import FakeClock
-from upwell.definitions.freshness import FreshnessPolicy, TimeWindowFreshnessPolicy
+from upwell.definitions.freshness.model import FreshnessPolicy, TimeWindowFreshnessPolicy
 from upwell.definitions.project import Project
 from upwell.definitions.snapshot import AssetNode, Snapshot
 from upwell.events import AssetMaterialized, FreshnessChanged

@@ -29,7 +29,7 @@ from upwell.definitions.declaring import (
     placed,
     seconds_of,
 )
-from upwell.definitions.freshness import FreshnessPolicy
+from upwell.definitions.freshness.model import FreshnessPolicy
 from upwell.definitions.keys import AssetKey, CoercibleToAssetKey, CoercibleToAssetKeyPrefix
 from upwell.definitions.partitions.definition import PartitionsDefinition
 from upwell.definitions.reactions import On

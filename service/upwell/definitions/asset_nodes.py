@@ -7,7 +7,7 @@ from typing import cast
 
 from upwell.definitions.assets import AssetsDefinition
 from upwell.definitions.compute import ComputeDefinition
-from upwell.definitions.freshness import AnyFreshnessPolicy
+from upwell.definitions.freshness.model import AnyFreshnessPolicy
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.metadata import encode_definition_metadata
 from upwell.definitions.partitions.mapping import AnyPartitionMapping

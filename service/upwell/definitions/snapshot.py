@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from upwell.definitions.freshness import AnyFreshnessPolicy
+from upwell.definitions.freshness.model import AnyFreshnessPolicy
 from upwell.definitions.partitions.mapping import AnyPartitionMapping
 from upwell.definitions.partitions.union import AnyPartitionsDefinition
 from upwell.definitions.reactions import On

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from upwell.definitions.conditions.model import AutomationCondition
 from upwell.definitions.errors import DagsterInvalidDefinitionError, DagsterInvariantViolationError
-from upwell.definitions.freshness import FreshnessPolicy
+from upwell.definitions.freshness.model import FreshnessPolicy
 from upwell.definitions.keys import AssetKey, CoercibleToAssetKey, CoercibleToAssetKeyPrefix
 from upwell.definitions.partitions.definition import PartitionsDefinition, assign
 from upwell.definitions.partitions.mapping import PartitionMapping

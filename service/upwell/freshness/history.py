@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from upwell.clock import NEVER
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.partitions.time_windows import TimeWindowPartitionsDefinition
 from upwell.definitions.snapshot import AssetNode
-from upwell.events import AssetMaterialized, FreshnessChanged
-from upwell.freshness.standings import LONG_AGO, Standing
+from upwell.events import AssetMaterialized, AssetObserved, FreshnessChanged
+from upwell.freshness.standings import LONG_AGO, Fact, Standing, fact_of
 from upwell.journal.journal import Record
 from upwell.journal.queries import Queries
 from upwell.journal.views import AssetState, FreshnessRow
 
-_KINDS = (AssetMaterialized.kind,)
+_KINDS = (AssetMaterialized.kind, AssetObserved.kind)
 _PAGE = 500
-_LOOK_BACK = 100  # materialisations of a partitioned asset, in which its newest partition is looked for
+_LOOK_BACK = 100  # events of an asset, in which its newest materialisation is looked for
+_MOST_TO_CORRECT = 2000  # events of an asset, in which the time of a late report is looked for
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Past:
+    """An asset as it stood at an instant, what happened since, and what was told of that."""
+
+    standing: Standing
+    facts: Sequence[Fact]
+    told: Sequence[Record]
 
 
 class History:
@@ -33,9 +44,12 @@ class History:
         self._mark = await self._queries.progress(consumer)
         self._rows = await self._queries.freshness()
 
-    async def standings(self, nodes: Collection[AssetNode], now: datetime) -> list[tuple[Standing, list[Record]]]:
-        """Each asset as it was told last, with its materialisations that are to be taken in since then."""
-        states = await self._queries.asset_states([node.key for node in nodes]) if nodes else {}
+    async def standings(self, nodes: Collection[AssetNode], now: datetime) -> list[tuple[Standing, list[Fact]]]:
+        """Each asset as it was told last, with what is to be taken in since then."""
+        if not nodes:
+            return []
+        keys = [node.key for node in nodes] if len(nodes) < _PAGE else None
+        states = await self._queries.asset_states(keys)
         return [await self._standing(node, states.get(node.key), now) for node in nodes]
 
     async def of_removed_policies(self, graph: AssetGraph, now: datetime) -> list[FreshnessChanged]:
@@ -61,61 +75,150 @@ class History:
             for row in removed
         ]
 
-    async def _standing(
-        self, node: AssetNode, state: AssetState | None, now: datetime
-    ) -> tuple[Standing, list[Record]]:
+    async def cover(self, standing: Standing, *, upto: int | None = None, without: Collection[int] = ()) -> None:
+        """Have `standing` know which partitions are there, if they are what its policy asks for."""
+        standing.cover()
+        if standing.coverage is not None:
+            made = await self._queries.partitions_made(standing.asset, standing.coverage.asked_from)
+            for key, event_id in made:
+                if (upto is None or event_id <= upto) and event_id not in without:
+                    standing.coverage.add(key)
+
+    async def around(self, standing: Standing, at: datetime, upto: int, now: datetime) -> Past | None:
+        """The asset as it stood at `at`, as far as events up to an id tell; None when the journal does not go back."""
+        records = await self._queries.events(
+            before=upto + 1, limit=_MOST_TO_CORRECT, kinds=(*_KINDS, FreshnessChanged.kind), asset=standing.asset
+        )
+        told = _in_force(reversed(records))
+        facts = sorted((fact for record in records if (fact := fact_of(record, now))), key=lambda f: (f.at, f.id))
+        before = [fact for fact in facts if fact.at < at]
+        earlier = [change for change in told.values() if _dated(change) <= at]
+        if not told or (not earlier and len(records) == _MOST_TO_CORRECT):
+            return None
+        base = (earlier or [*told.values()])[-1 if earlier else 0]
+        past = _as_told(standing, base.event)
+        since = [fact for fact in facts if fact.at >= at]
+        await self.cover(past, upto=upto, without={fact.id for fact in since})
+        for fact in before:
+            past.take(fact)
+        wrong = [change for change in told.values() if change.id != base.id and change not in earlier]
+        return Past(standing=past, facts=since, told=wrong)
+
+    async def _standing(self, node: AssetNode, state: AssetState | None, now: datetime) -> tuple[Standing, list[Fact]]:
         assert node.freshness is not None
         row = self._rows.pop(node.key, None)
+        told = row is not None and row.state != "NOT_APPLICABLE"
         standing = Standing(
-            asset=node.key, policy=node.freshness, known_since=now, partitions=node.partitions, told_at=now
+            asset=node.key,
+            policy=node.freshness,
+            known_since=_known_since(row, now) if row is not None and told else now,
+            partitions=node.partitions,
+            told_at=now,
         )
-        since: list[Record] = []
-        if row is not None and row.state != "NOT_APPLICABLE":
-            _resume(standing, row)
-            if state is not None and state.materialized_id > self._mark:
-                since = await self._materializations_since(node.key)
-        await self._fill(standing, state, upto=since[0].id - 1 if since else None, now=now)
+        since: list[Fact] = []
+        if row is not None and told:
+            standing.told, standing.told_at = row.state, row.changed_at
+            standing.deadline = row.deadline or NEVER
+            standing.last = row.last_materialized
+            if state is not None and max(state.materialized_id, state.data_id) > self._mark:
+                since = await self._facts_since(node.key, now)
+        if state is not None:
+            await self._fill(standing, state, upto=since[0].id - 1 if since else None, now=now)
         return standing, since
 
-    async def _fill(self, standing: Standing, state: AssetState | None, *, upto: int | None, now: datetime) -> None:
-        """Give `standing` the newest materialisation that counts, of those up to an id."""
-        if state is None or not state.materialized_id or state.materialized_at is None:
-            return
-        partitioned = isinstance(standing.partitions, TimeWindowPartitionsDefinition)
-        if partitioned:
-            for partition in (await self._queries.partitions(standing.asset)).values():
-                if partition.materialized_at is not None and (upto is None or partition.materialized_id <= upto):
-                    _made(standing, partition.materialized_at, partition.materialized_id, partition.partition, now)
-        if upto is None and (not partitioned or state.materialized_partition is None):
-            _made(standing, state.materialized_at, state.materialized_id, state.materialized_partition, now)
-        if upto is not None:
-            for record in reversed(await self._materializations_before(standing, upto + 1)):
-                assert isinstance(record.event, AssetMaterialized)
-                _made(standing, record.at, record.id, record.event.partition, now)
-        standing.last_id = max(standing.last_id, upto or state.materialized_id)
+    async def _fill(self, standing: Standing, state: AssetState, *, upto: int | None, now: datetime) -> None:
+        """Give `standing` what counts, of what happened up to an id."""
+        if standing.coverage is not None:
+            await self.cover(standing, upto=upto)
+        elif isinstance(standing.partitions, TimeWindowPartitionsDefinition):
+            await self._take_partitions(standing, upto, now)
+        newest = max(state.materialized_id, state.data_id)
+        if upto is None and state.reported_at is None:
+            if (fact := _newest(standing, state, now)) is not None:
+                standing.take(fact)
+        elif newest:
+            for fact in await self._facts_before(standing, (newest if upto is None else upto) + 1, now):
+                standing.take(fact)
+        standing.last_id = max(standing.last_id, upto or newest)
 
-    async def _materializations_before(self, standing: Standing, before: int) -> list[Record]:
-        limit = _LOOK_BACK if isinstance(standing.partitions, TimeWindowPartitionsDefinition) else 1
-        return await self._queries.events(before=before, limit=limit, kinds=_KINDS, asset=standing.asset)
+    async def _take_partitions(self, standing: Standing, upto: int | None, now: datetime) -> None:
+        for partition in (await self._queries.partitions(standing.asset)).values():
+            if partition.materialized_at is not None and (upto is None or partition.materialized_id <= upto):
+                fact = Fact(
+                    asset=standing.asset,
+                    id=partition.materialized_id,
+                    at=min(partition.materialized_at, now),
+                    partition=partition.partition,
+                    data_time=partition.data_time,
+                )
+                standing.take(fact)
 
-    async def _materializations_since(self, asset: str) -> list[Record]:
-        found: list[Record] = []
+    async def _facts_before(self, standing: Standing, before: int, now: datetime) -> list[Fact]:
+        """The newest ones, oldest first."""
+        found = await self._queries.events(before=before, limit=_LOOK_BACK, kinds=_KINDS, asset=standing.asset)
+        facts = [fact for record in found if (fact := fact_of(record, now))]
+        return sorted(facts, key=lambda fact: fact.id)
+
+    async def _facts_since(self, asset: str, now: datetime) -> list[Fact]:
+        found: list[Fact] = []
         after = self._mark
         while page := await self._queries.events(
             after=after, limit=_PAGE, kinds=_KINDS, asset=asset, newest_first=False
         ):
-            found += page
+            found += [fact for record in page if (fact := fact_of(record, now))]
             after = page[-1].id
         return found
 
 
-def _resume(standing: Standing, row: FreshnessRow) -> None:
-    """Go on from what was told."""
-    standing.told, standing.told_at = row.state, row.changed_at
-    standing.deadline = row.deadline or NEVER
-    standing.last = row.last_materialized
-    standing.known_since = row.changed_at if row.state == "UNKNOWN" else LONG_AGO
+def _known_since(row: FreshnessRow, now: datetime) -> datetime:
+    if row.known_since is not None:
+        return min(row.known_since, now)
+    return row.changed_at if row.state == "UNKNOWN" else LONG_AGO
 
 
-def _made(standing: Standing, at: datetime, event_id: int, partition: str | None, now: datetime) -> None:
-    standing.made(min(at, now), event_id, partition)
+def _newest(standing: Standing, state: AssetState, now: datetime) -> Fact | None:
+    if state.materialized_id and state.materialized_at is not None:
+        partitioned = isinstance(standing.partitions, TimeWindowPartitionsDefinition)
+        if partitioned and standing.coverage is None and state.materialized_partition is not None:
+            return None  # the partitions have told
+        return Fact(
+            asset=standing.asset,
+            id=state.materialized_id,
+            at=min(state.materialized_at, now),
+            partition=state.materialized_partition,
+            data_time=state.data_time,
+        )
+    if state.data_time is not None and state.observed_at is not None:
+        at = min(state.observed_at, now)
+        return Fact(asset=standing.asset, id=state.data_id, at=at, data_time=state.data_time, made=False)
+    return None
+
+
+def _as_told(standing: Standing, change: object) -> Standing:
+    """The asset as it was when a change was told, with nothing taken in yet."""
+    assert isinstance(change, FreshnessChanged)
+    return Standing(
+        asset=standing.asset,
+        policy=standing.policy,
+        known_since=standing.known_since,
+        partitions=standing.partitions,
+        told=change.state,
+        told_at=change.changed_at,
+        deadline=change.deadline or NEVER,
+    )
+
+
+def _in_force(records: Iterable[Record]) -> dict[int, Record]:
+    """The changes that were told, in order, without those that were corrected."""
+    found: dict[int, Record] = {}
+    for record in records:
+        if isinstance(record.event, FreshnessChanged):
+            for wrong in record.event.corrects:
+                found.pop(wrong, None)
+            found[record.id] = record
+    return found
+
+
+def _dated(record: Record) -> datetime:
+    assert isinstance(record.event, FreshnessChanged)
+    return record.event.changed_at

@@ -7,16 +7,54 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from upwell.clock import NEVER
-from upwell.definitions.freshness import AnyFreshnessPolicy, Verdict, evaluate
+from upwell.definitions.freshness.evaluate import Known, Verdict, evaluate
+from upwell.definitions.freshness.model import AnyFreshnessPolicy
+from upwell.definitions.freshness.partitions import Coverage, judged_by_partition
 from upwell.definitions.partitions.time_windows import TimeWindowPartitionsDefinition
 from upwell.definitions.partitions.union import AnyPartitionsDefinition
 from upwell.errors import PartitionError
-from upwell.events import FreshnessChanged, FreshnessState
+from upwell.events import AssetMaterialized, AssetObserved, FreshnessChanged, FreshnessState
+from upwell.journal.journal import Record
 
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 """Since when a policy is known whose grace is over in any case."""
 
 _NONE_YET = float("-inf")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fact:
+    """A materialisation, or an observation that says how old the data are. `late`: told after it happened."""
+
+    asset: str
+    id: int
+    at: datetime
+    partition: str | None = None
+    data_time: datetime | None = None
+    made: bool = True
+    late: bool = False
+
+
+def fact_of(record: Record, now: datetime) -> Fact | None:
+    """What an event says about how fresh its asset is, if it says anything."""
+    # The journal's clock is ours: an instant after now was written before the clock was set back.
+    match record.event:
+        case AssetMaterialized() as event:
+            at = min(event.made_at(record.at), now)
+            late = event.materialized_at is not None and at < record.at
+            return Fact(
+                asset=event.asset,
+                id=record.id,
+                at=at,
+                partition=event.partition,
+                data_time=event.data_time,
+                late=late,
+            )
+        case AssetObserved(asset=asset, data_time=data_time, partition=partition) if data_time is not None:
+            at = min(record.at, now)
+            return Fact(asset=asset, id=record.id, at=at, partition=partition, data_time=data_time, made=False)
+        case _:
+            return None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -25,7 +63,7 @@ class Standing:
 
     `told_at` is when the told state began: no change is dated before it. `deadline` is the one that was told or is
     in force. Of a time-partitioned asset only the newest partition made so far counts, so that a backfill of
-    an old one does not make a stale asset fresh.
+    an old one does not make a stale asset fresh; or, where its partitions are what the policy asks for, `coverage`.
     """
 
     asset: str
@@ -35,24 +73,80 @@ class Standing:
     told: FreshnessState = "NOT_APPLICABLE"
     told_at: datetime = LONG_AGO
     deadline: datetime = NEVER
+    changes_at: datetime = NEVER
     last: datetime | None = None
     last_id: int = 0
+    data_time: datetime | None = None
     newest: float = _NONE_YET
+    coverage: Coverage | None = None
 
-    def counts(self, partition: str | None) -> bool:
-        """Whether a materialisation of `partition` makes the asset fresher."""
-        return self._order(partition) >= self.newest
+    def __post_init__(self) -> None:
+        if self.coverage is None:
+            self.cover()
 
-    def made(self, at: datetime, event_id: int, partition: str | None) -> None:
-        """Take in a materialisation."""
-        self.last_id = max(self.last_id, event_id)
-        if self.counts(partition):
-            self.last = at
-            self.newest = max(self.newest, self._order(partition) if partition is not None else _NONE_YET)
+    def cover(self) -> None:
+        """Begin to look at partitions, with none of them there, if that is what the policy asks for."""
+        partitions = self.partitions
+        if isinstance(partitions, TimeWindowPartitionsDefinition) and judged_by_partition(self.policy, partitions):
+            self.coverage = Coverage(partitions, self.policy, self.known_since)
+        else:
+            self.coverage = None
+
+    def take(self, fact: Fact) -> None:
+        """Take in what happened."""
+        self.last_id = max(self.last_id, fact.id)
+        order = self._order(fact.partition)
+        if self.coverage is not None and fact.made and fact.partition is not None:
+            self.coverage.add(fact.partition)
+        if not self._counts(fact, order):
+            return
+        self.last, self.data_time = fact.at, fact.data_time
+        if fact.made and fact.partition is not None:
+            self.newest = max(self.newest, order)
+
+    def _counts(self, fact: Fact, order: float) -> bool:
+        if fact.late and self.last is not None and fact.at < self.last and order <= max(self.newest, 0.0):
+            return False  # what is known is newer
+        if not fact.made:
+            return self.policy.basis == "data" and order >= self.newest
+        return order >= self.newest or self.coverage is not None
 
     def verdict(self, now: datetime) -> Verdict:
         """What the policy says at `now`."""
-        return evaluate(self.policy, last_materialized_at=self.last, known_since=self.known_since, now=now)
+        missing = None if self.coverage is None else self.coverage.missing
+        known = Known(since=self.known_since, made_at=self.last, data_time=self.data_time, missing=missing)
+        return evaluate(self.policy, known, now)
+
+    def change(
+        self, now: datetime, *, caught_up: bool = False, not_before: datetime = LONG_AGO
+    ) -> FreshnessChanged | None:
+        """What there is to tell at `now`; from then on it counts as told."""
+        verdict = self.verdict(now)
+        previous, missed = self.told, self.deadline
+        self.changes_at = verdict.changes_at
+        if verdict.state != "FAIL" or previous != "FAIL":
+            self.deadline = verdict.deadline
+        if verdict.state == previous:
+            return None
+        self.told, self.told_at = verdict.state, max(verdict.since, self.told_at, not_before)
+        return FreshnessChanged(
+            asset=self.asset,
+            state=verdict.state,
+            previous_state=previous,
+            changed_at=self.told_at,
+            deadline=None if verdict.deadline >= NEVER else verdict.deadline,
+            last_materialized=self.last,
+            data_time=self.data_time,
+            overdue_seconds=_overdue(verdict, previous, missed, self.told_at, now),
+            caught_up=caught_up and previous != "NOT_APPLICABLE",
+        )
+
+    def history(self, fact: Fact, *, caught_up: bool = False) -> list[FreshnessChanged]:
+        """What `fact` and the time up to it change. A deadline that passed before it has been missed."""
+        missed = self.change(fact.at, caught_up=caught_up)
+        self.take(fact)
+        changed = self.change(fact.at, caught_up=caught_up, not_before=fact.at)
+        return [change for change in (missed, changed) if change is not None]
 
     def _order(self, partition: str | None) -> float:
         if not isinstance(self.partitions, TimeWindowPartitionsDefinition) or partition is None:
@@ -85,7 +179,7 @@ class Standings:
         return self._late
 
     def admit(self, standing: Standing) -> None:
-        """Take in an asset as it stands."""
+        """Take in an asset as it stands, in the place of what was known of it."""
         self._by_asset[standing.asset] = standing
         self._note_late(standing)
 
@@ -101,30 +195,28 @@ class Standings:
             last_materialized=standing.last,
         )
 
-    def materialized(
-        self, asset: str, at: datetime, event_id: int, partition: str | None, *, caught_up: bool = False
-    ) -> list[FreshnessChanged]:
-        """A materialisation, by the journal's clock. A deadline that passed before it has been missed."""
-        standing = self._by_asset[asset]
-        if event_id <= standing.last_id:
+    def learnt(self, fact: Fact, *, caught_up: bool = False) -> list[FreshnessChanged]:
+        """Something happened, and was told in time. What is known already changes nothing."""
+        standing = self._by_asset[fact.asset]
+        if fact.id <= standing.last_id:
             return []
-        missed = self.passed([asset], at, caught_up=caught_up)
-        standing.made(at, event_id, partition)
-        return [*missed, *self.passed([asset], at, caught_up=caught_up)]
+        changes = standing.history(fact, caught_up=caught_up)
+        self._note_late(standing)
+        return changes
 
     def passed(self, assets: Iterable[str], now: datetime, *, caught_up: bool = False) -> list[FreshnessChanged]:
         """Time has passed up to `now`. Assets that are not here are left out."""
         changes = []
         for asset in assets:
             standing = self._by_asset.get(asset)
-            if standing is not None and (change := _change(standing, now, caught_up)) is not None:
+            if standing is not None and (change := standing.change(now, caught_up=caught_up)) is not None:
                 changes.append(change)
                 self._note_late(standing)
         return changes
 
-    def next_change(self, asset: str, now: datetime) -> datetime:
-        """When the asset's state changes by itself."""
-        return self._by_asset[asset].verdict(now).changes_at if asset in self._by_asset else NEVER
+    def next_change(self, asset: str) -> datetime:
+        """When the asset's state changes by itself, as was found when it was last looked at."""
+        return self._by_asset[asset].changes_at if asset in self._by_asset else NEVER
 
     def _note_late(self, standing: Standing) -> None:
         if standing.told == "FAIL":
@@ -133,31 +225,12 @@ class Standings:
             self._late.pop(standing.asset, None)
 
 
-def _change(standing: Standing, now: datetime, caught_up: bool) -> FreshnessChanged | None:
-    """What there is to tell; from then on it counts as told."""
-    verdict = standing.verdict(now)
-    previous, missed = standing.told, standing.deadline
-    if verdict.state != "FAIL" or previous != "FAIL":
-        standing.deadline = verdict.deadline
-    if verdict.state == previous:
-        return None
-    standing.told, standing.told_at = verdict.state, max(verdict.since, standing.told_at)
-    return FreshnessChanged(
-        asset=standing.asset,
-        state=verdict.state,
-        previous_state=previous,
-        changed_at=standing.told_at,
-        deadline=None if verdict.deadline >= NEVER else verdict.deadline,
-        last_materialized=standing.last,
-        overdue_seconds=_overdue(verdict, previous, missed, now),
-        caught_up=caught_up and previous != "NOT_APPLICABLE",
-    )
-
-
-def _overdue(verdict: Verdict, previous: FreshnessState, missed: datetime, now: datetime) -> float:
+def _overdue(
+    verdict: Verdict, previous: FreshnessState, missed: datetime, changed_at: datetime, now: datetime
+) -> float:
     """How long the deadline has been over; of a recovery, how long it had been."""
     if verdict.state == "FAIL":
         return max(0.0, (now - verdict.deadline).total_seconds())
     if previous == "FAIL" and missed < NEVER:
-        return max(0.0, (verdict.since - missed).total_seconds())
+        return max(0.0, (changed_at - missed).total_seconds())
     return 0.0

@@ -15,12 +15,13 @@ from upwell.definitions.graph import AssetGraph
 from upwell.definitions.project import Project
 from upwell.definitions.snapshot import AssetNode
 from upwell.errors import JournalUnavailable
-from upwell.events import AssetMaterialized, FreshnessChanged
-from upwell.freshness.blame import Blame
+from upwell.events import FreshnessChanged
+from upwell.freshness.corrections import corrected
 from upwell.freshness.history import History
-from upwell.freshness.standings import Standing, Standings
+from upwell.freshness.standings import Fact, Standings, fact_of
 from upwell.journal.journal import Journal, Progress, Record
 from upwell.journal.queries import Queries
+from upwell.planning.blame import Blame
 
 CONSUMER = "freshness"
 
@@ -75,7 +76,7 @@ class FreshnessWatcher:
     async def _keep_up_with_journal(self) -> None:
         async for records in self._journal.subscribe(self._applied):
             async with self._deciding:
-                changes = [change for record in records for change in self._materialized(record)]
+                changes = await self._learn(records)
                 self._applied = records[-1].id
                 await self._tell(changes)
                 if self._applied - self._marked >= _RECORDS_BETWEEN_MARKS:
@@ -83,14 +84,31 @@ class FreshnessWatcher:
             self._advanced.set()
             self._advanced = anyio.Event()
 
-    def _materialized(self, record: Record) -> list[FreshnessChanged]:
-        event = record.event
-        if not isinstance(event, AssetMaterialized) or event.asset not in self._standings:
-            return []
-        # The journal's clock is ours: an instant after now was written before the clock was set back.
-        at = min(record.at, self._clock.now())
-        changes = self._standings.materialized(event.asset, at, record.id, event.partition)
-        self._set_alarm(event.asset, at)
+    async def _learn(self, records: Sequence[Record]) -> list[FreshnessChanged]:
+        changes: list[FreshnessChanged] = []
+        for record in records:
+            now = self._clock.now()
+            fact = fact_of(record, now)
+            if fact is None or fact.asset not in self._standings:
+                continue
+            asset = fact.asset
+            if fact.late and fact.at < self._standings[asset].told_at:
+                self._applied = record.id - 1
+                await self._tell(changes)  # what is corrected is to be in the journal
+                changes = await self._corrected(asset, fact, now)
+            else:
+                changes += self._standings.learnt(fact)
+                changes += self._standings.passed([asset], now) if fact.late else []
+            self._set_alarm(asset)
+        return changes
+
+    async def _corrected(self, asset: str, fact: Fact, now: datetime) -> list[FreshnessChanged]:
+        """Something made in time was told late: what was told of the time since then may be wrong."""
+        past = await self._history.around(self._standings[asset], fact.at, self._journal.head, now)
+        if past is None:
+            return [*self._standings.learnt(fact), *self._standings.passed([asset], now)]
+        changes = corrected(past.standing, past.facts, past.told, now)
+        self._standings.admit(past.standing)
         return changes
 
     async def _keep_up_with_time(self) -> None:
@@ -101,7 +119,7 @@ class FreshnessWatcher:
                 now = self._clock.now()
                 changes = self._standings.passed(due, now)
                 for asset in due:
-                    self._set_alarm(asset, now)
+                    self._set_alarm(asset)
                 await self._tell(changes)
 
     async def _take_in_what_came_before(self) -> None:
@@ -110,8 +128,8 @@ class FreshnessWatcher:
         while self._applied < head:
             await self._advanced.wait()
 
-    def _set_alarm(self, asset: str, now: datetime) -> None:
-        self._alarms.set(asset, self._standings.next_change(asset, now))
+    def _set_alarm(self, asset: str) -> None:
+        self._alarms.set(asset, self._standings.next_change(asset))
 
     async def _follow_graph(self) -> None:
         async with self._deciding:
@@ -121,23 +139,24 @@ class FreshnessWatcher:
             await self._journal.flush()  # what was made by now counts
             nodes = {node.key: node for node in graph.assets.values() if node.freshness is not None}
             changes = [self._standings.dismiss(asset, now) for asset in list(self._standings) if asset not in nodes]
-            changes += self._adapt(nodes.values(), now)
+            changes += await self._adapt(nodes.values(), now)
             changes += await self._admit([node for key, node in nodes.items() if key not in self._standings], now)
             changes += await self._history.of_removed_policies(graph, now)
             for asset in nodes:
-                self._set_alarm(asset, now)
+                self._set_alarm(asset)
             await self._tell(changes)
 
-    def _adapt(self, nodes: Iterable[AssetNode], now: datetime) -> list[FreshnessChanged]:
+    async def _adapt(self, nodes: Iterable[AssetNode], now: datetime) -> list[FreshnessChanged]:
         """Take over policies that changed: what they say counts from now on."""
         changed = []
         for node in nodes:
-            if node.key in self._standings:
-                standing = self._standings[node.key]
-                standing.partitions = node.partitions
-                if node.freshness is not None and standing.policy != node.freshness:
-                    standing.policy, standing.told_at = node.freshness, now
-                    changed.append(node.key)
+            if node.key not in self._standings or node.freshness is None:
+                continue
+            standing = self._standings[node.key]
+            if (standing.policy, standing.partitions) != (node.freshness, node.partitions):
+                standing.policy, standing.partitions, standing.told_at = node.freshness, node.partitions, now
+                await self._history.cover(standing)
+                changed.append(node.key)
         return self._standings.passed(changed, now)
 
     async def _admit(self, nodes: Collection[AssetNode], now: datetime) -> list[FreshnessChanged]:
@@ -145,15 +164,10 @@ class FreshnessWatcher:
         changes: list[FreshnessChanged] = []
         for standing, since in await self._history.standings(nodes, now):
             self._standings.admit(standing)
-            for record in since:
-                changes += self._caught_up(standing, record, now)
+            for fact in since:
+                changes += self._standings.learnt(fact, caught_up=True)
             changes += self._standings.passed([standing.asset], now, caught_up=True)
         return changes
-
-    def _caught_up(self, standing: Standing, record: Record, now: datetime) -> list[FreshnessChanged]:
-        assert isinstance(record.event, AssetMaterialized)
-        at, partition = min(record.at, now), record.event.partition
-        return self._standings.materialized(standing.asset, at, record.id, partition, caught_up=True)
 
     async def _tell(self, changes: Sequence[FreshnessChanged]) -> None:
         told = _with_blame(self._project.graph, changes, self._standings.late)
@@ -176,13 +190,23 @@ class FreshnessWatcher:
 def _with_blame(
     graph: AssetGraph, changes: Sequence[FreshnessChanged], late: Mapping[str, datetime]
 ) -> list[FreshnessChanged]:
-    """In the order in which they happened, upstream first, and each failure with its cause."""
-    blame = Blame(graph, late)
+    """In the order in which they happened, upstream first, each with the late asset above it and those below."""
     rank = {key: at for at, key in enumerate(graph.in_order({c.asset for c in changes if c.asset in graph.assets}))}
     ordered = sorted(changes, key=lambda change: (change.changed_at, rank.get(change.asset, -1)))
-    return [
-        replace(change, cause=blame.cause(change.asset), affected=blame.affected(change.asset))
-        if change.state == "FAIL"
-        else change
-        for change in ordered
-    ]
+    if not late:
+        return ordered
+    blame = Blame(graph, late)
+    return [_blamed(change, blame) for change in ordered]
+
+
+def _blamed(change: FreshnessChanged, blame: Blame) -> FreshnessChanged:
+    root = blame.cause(change.asset)
+    if change.state != "FAIL":
+        return change if root is None else replace(change, inherited_from=root)
+    return replace(
+        change,
+        cause=root,
+        inherited_from=root,
+        affected=blame.affected(change.asset),
+        inherited_by=blame.inheritors(change.asset),
+    )

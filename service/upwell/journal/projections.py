@@ -103,7 +103,7 @@ def project(record: Record) -> Iterator[Change]:
         case AssetFailed():
             yield from _failed(record, event)
         case AssetObserved():
-            yield Upsert(tables.assets, (event.asset,), {"observed_at": to_micros(record.at)})
+            yield from _observed(record, event)
         case CheckEvaluated():
             yield _check(record, event)
         case FreshnessChanged():
@@ -271,7 +271,8 @@ def _step(record: Record, event: StepStarted | StepSucceeded | StepFailed | Step
 
 
 def _materialized(record: Record, event: AssetMaterialized) -> Iterator[Change]:
-    at, metadata = to_micros(record.at), as_text(event.metadata)
+    at, metadata = to_micros(event.made_at(record.at)), as_text(event.metadata)
+    data_time = None if event.data_time is None else to_micros(event.data_time)
     yield Upsert(
         tables.assets,
         (event.asset,),
@@ -284,11 +285,22 @@ def _materialized(record: Record, event: AssetMaterialized) -> Iterator[Change]:
             "code_version": event.code_version,
             "data_version": event.data_version,
             "duration": event.duration,
+            "reported_at": None if event.materialized_at is None else to_micros(record.at),
+            "data_id": record.id,
+            # Of an asset with partitions it is the newest of them that counts: each keeps its own.
+            **({"data_time": data_time} if event.partition is None else {}),
         },
     )
     if event.partition is not None:
         newest = {"materialized_id": record.id, "materialized_at": at, "run_id": event.run_id, "metadata": metadata}
-        yield Upsert(tables.asset_partitions, (event.asset, event.partition), newest)
+        yield Upsert(tables.asset_partitions, (event.asset, event.partition), {**newest, "data_time": data_time})
+
+
+def _observed(record: Record, event: AssetObserved) -> Iterator[Change]:
+    values: dict[str, Value] = {"observed_at": to_micros(record.at)}
+    if event.data_time is not None and event.partition is None:
+        values |= {"data_time": to_micros(event.data_time), "data_id": record.id}
+    yield Upsert(tables.assets, (event.asset,), values)
 
 
 def _failed(record: Record, event: AssetFailed) -> Iterator[Change]:
@@ -318,6 +330,8 @@ def _check(record: Record, event: CheckEvaluated) -> Upsert:
 
 def _freshness(event: FreshnessChanged) -> Upsert:
     known = event.last_materialized
+    # Before its first change an asset had no policy.
+    first = {"known_since": to_micros(event.changed_at)} if event.previous_state == "NOT_APPLICABLE" else {}
     return Upsert(
         tables.freshness,
         (event.asset,),
@@ -327,6 +341,7 @@ def _freshness(event: FreshnessChanged) -> Upsert:
             "deadline": None if event.deadline is None else to_micros(event.deadline),
             "last_materialized": None if known is None else to_micros(known),
             "cause": event.cause,
+            **first,
         },
     )
 

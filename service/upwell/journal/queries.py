@@ -15,7 +15,7 @@ from upwell.events import Json, decode
 from upwell.journal import rows, tables
 from upwell.journal.journal import Record
 from upwell.journal.listening_queries import ListeningQueries, Query, chunks
-from upwell.journal.tables import from_micros
+from upwell.journal.tables import from_micros, to_micros
 from upwell.journal.views import (
     AssetState,
     CheckState,
@@ -96,8 +96,8 @@ class Queries(ListeningQueries):
         for names in _chunks_or_all(assets):
             found = await self._rows(_of(select(tables.assets), tables.assets.c.asset, names))
             counts = await self._rows(_of(_partition_counts(), tables.asset_partitions.c.asset, names))
-            count = {row["asset"]: row["materialized"] for row in counts}
-            states |= {row["asset"]: rows.asset_state(row, count.get(row["asset"], 0)) for row in found}
+            count = {row["asset"]: (row["materialized"], row["data_time"]) for row in counts}
+            states |= {row["asset"]: rows.asset_state(row, *count.get(row["asset"], (0, None))) for row in found}
         return states
 
     async def partitions(self, asset: str) -> dict[str, PartitionState]:
@@ -105,6 +105,14 @@ class Queries(ListeningQueries):
         partitions = tables.asset_partitions
         query = select(partitions).where(partitions.c.asset == asset).order_by(partitions.c.partition)
         return {row["partition"]: rows.partition_state(row) for row in await self._rows(query)}
+
+    async def partitions_made(self, asset: str, since: datetime) -> list[tuple[str, int]]:
+        """The partitions of an asset that were last made since then, each with the event that said so."""
+        partitions = tables.asset_partitions.c
+        query = select(partitions.partition, partitions.materialized_id).where(
+            partitions.asset == asset, partitions.materialized_at >= to_micros(since)
+        )
+        return [(row["partition"], row["materialized_id"]) for row in await self._rows(query)]
 
     async def materialized(self, pairs: Collection[Pair]) -> set[Pair]:
         """Those of the pairs (asset, partition; None: any) that have ever been materialised."""
@@ -241,7 +249,9 @@ def _events_of_runs(ids: Sequence[str]) -> Query:
 
 def _partition_counts() -> Query:
     partitions = tables.asset_partitions.c
-    counted = select(partitions.asset, func.count().label("materialized"))
+    counted = select(
+        partitions.asset, func.count().label("materialized"), func.max(partitions.data_time).label("data_time")
+    )
     return counted.where(partitions.materialized_id > 0).group_by(partitions.asset)
 
 

@@ -104,8 +104,8 @@ def step_view(row: Row) -> StepView:
     )
 
 
-def asset_state(row: Row, partitions_materialized: int) -> AssetState:
-    """An asset from its row and the count of its partitions."""
+def asset_state(row: Row, partitions_materialized: int, partition_data_time: int | None = None) -> AssetState:
+    """An asset from its row, the count of its partitions, and up to when the newest of them is complete."""
     return AssetState(
         asset=row["asset"],
         materialized_id=row["materialized_id"],
@@ -124,6 +124,9 @@ def asset_state(row: Row, partitions_materialized: int) -> AssetState:
         ended_id=row["ended_id"],
         observed_at=_instant(row["observed_at"]),
         partitions_materialized=partitions_materialized,
+        reported_at=_instant(row["reported_at"]),
+        data_time=_instant(row["data_time"] if partition_data_time is None else partition_data_time),
+        data_id=row["data_id"],
     )
 
 
@@ -137,6 +140,7 @@ def partition_state(row: Row) -> PartitionState:
         run_id=row["run_id"],
         failed_id=row["failed_id"],
         metadata=_json(row["metadata"], {}),
+        data_time=_instant(row["data_time"]),
     )
 
 
@@ -166,6 +170,7 @@ def freshness_row(row: Row) -> FreshnessRow:
         deadline=_instant(row["deadline"]),
         last_materialized=_instant(row["last_materialized"]),
         cause=row["cause"],
+        known_since=_instant(row["known_since"]),
     )
 
 

@@ -195,6 +195,9 @@ assets = Table(
     Column("started_run", Text),
     _event_id("ended_id"),
     _instant("observed_at"),
+    _instant("reported_at"),
+    _instant("data_time"),
+    _event_id("data_id"),
     sqlite_with_rowid=False,
 )
 
@@ -208,6 +211,7 @@ asset_partitions = Table(
     Column("run_id", Text),
     _event_id("failed_id"),
     _json("metadata"),
+    _instant("data_time"),
     Index("asset_partitions_materialized", "asset", "materialized_id"),
     sqlite_with_rowid=False,
 )
@@ -238,6 +242,7 @@ freshness = Table(
     _instant("deadline"),
     _instant("last_materialized"),
     Column("cause", Text),
+    _instant("known_since"),
     sqlite_with_rowid=False,
 )
 

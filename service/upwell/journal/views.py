@@ -82,6 +82,9 @@ class AssetState:
     ended_id: int = 0  # ... and the newest end; materializing while started_id > ended_id
     observed_at: datetime | None = None
     partitions_materialized: int = 0
+    reported_at: datetime | None = None  # of a materialisation that was told later than it was made
+    data_time: datetime | None = None  # up to when its data are complete
+    data_id: int = 0  # the event that said so
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +98,7 @@ class PartitionState:
     run_id: RunId | None = None
     failed_id: int = 0
     metadata: Mapping[str, Json] = field(default_factory=dict)
+    data_time: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,6 +128,7 @@ class FreshnessRow:
     deadline: datetime | None = None
     last_materialized: datetime | None = None
     cause: str | None = None
+    known_since: datetime | None = None  # when its policy became known
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

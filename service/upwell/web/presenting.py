@@ -9,7 +9,7 @@ from datetime import datetime
 from pydantic import TypeAdapter
 from pydantic_core import from_json
 
-from upwell.definitions.freshness import AnyFreshnessPolicy
+from upwell.definitions.freshness.model import AnyFreshnessPolicy
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.partitions.union import AnyPartitionsDefinition
 from upwell.definitions.snapshot import AssetNode, CheckNode

@@ -7,7 +7,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from upwell.clock import NEVER
-from upwell.definitions.freshness import FreshnessPolicy, TimeWindowFreshnessPolicy, Verdict, evaluate
+from upwell.definitions.freshness.evaluate import Known, Verdict, evaluate
+from upwell.definitions.freshness.model import AnyFreshnessPolicy, FreshnessPolicy
 from upwell.definitions.snapshot import AssetNode, Snapshot
 from upwell.errors import DefinitionError
 
@@ -20,8 +21,8 @@ def after(hours: float) -> datetime:
     return NOON + timedelta(hours=hours)
 
 
-def verdict(policy: TimeWindowFreshnessPolicy, now: datetime, last: datetime | None = NOON) -> Verdict:
-    return evaluate(policy, last_materialized_at=last, known_since=NOON, now=now)
+def verdict(policy: AnyFreshnessPolicy, now: datetime, last: datetime | None = NOON) -> Verdict:
+    return evaluate(policy, Known(since=NOON, made_at=last), now)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_a_policy_has_the_names_that_dagster_users_know() -> None:
 
 
 @pytest.mark.parametrize("policy", [POLICY, FreshnessPolicy.time_window(HOUR, grace=timedelta(0))])
-def test_a_policy_survives_the_snapshot(policy: TimeWindowFreshnessPolicy) -> None:
+def test_a_policy_survives_the_snapshot(policy: AnyFreshnessPolicy) -> None:
     snapshot = Snapshot(location="here", assets=(AssetNode(key="a", step="a", freshness=policy),))
     adapter = TypeAdapter(Snapshot)
     assert adapter.validate_json(adapter.dump_json(snapshot, exclude_defaults=True)) == snapshot

@@ -9,7 +9,8 @@ import anyio
 import pytest
 
 from upwell.clock import FakeClock
-from upwell.definitions.freshness import FreshnessPolicy
+from upwell.definitions.freshness.evaluate import evaluate
+from upwell.definitions.freshness.model import FreshnessPolicy
 from upwell.definitions.partitions.time_windows import DailyPartitionsDefinition
 from upwell.definitions.project import Project
 from upwell.definitions.snapshot import AssetNode, DepNode, Snapshot
@@ -82,9 +83,9 @@ async def test_nothing_is_evaluated_while_nothing_happens(monkeypatch: pytest.Mo
     journal = MemoryJournal(clock)
     evaluations: list[datetime] = []
 
-    def counted(policy: Any, **given: Any) -> Any:
-        evaluations.append(given["now"])
-        return policy.evaluate(**given)
+    def counted(policy: Any, known: Any, now: datetime) -> Any:
+        evaluations.append(now)
+        return evaluate(policy, known, now)
 
     monkeypatch.setattr(standings, "evaluate", counted)
     async with watching(journal, project_of(*(node(f"a{at}") for at in range(50))), clock):

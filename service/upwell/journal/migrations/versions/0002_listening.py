@@ -1,4 +1,4 @@
-"""Sensors, schedules, gates, switches and dead letters. Runs before the new code."""
+"""Sensors, schedules, gates, switches and dead letters; data times. Runs before the new code."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ down_revision = "0001"
 def upgrade() -> None:
     for column in ("job", "sensor", "run_key"):
         op.add_column("runs", sa.Column(column, sa.Text))
+    _freshness()
     _sensors()
     op.create_table("waiting", _key("gate"), _id_key("event_id"), _number("until"), sqlite_with_rowid=False)
     op.create_table(
@@ -43,6 +44,14 @@ def upgrade() -> None:
         sa.Column("event_id", sa.BigInteger, nullable=False),
         sqlite_with_rowid=False,
     )
+
+
+def _freshness() -> None:
+    for column in ("reported_at", "data_time"):
+        op.add_column("assets", _number(column))
+    op.add_column("assets", sa.Column("data_id", sa.BigInteger, nullable=False, server_default=sa.text("0")))
+    op.add_column("asset_partitions", _number("data_time"))
+    op.add_column("freshness", _number("known_since"))
 
 
 def _sensors() -> None:

@@ -22,7 +22,7 @@ class Blame:
         self._roots: dict[str, str | None] = {}
 
     def cause(self, asset: str) -> str | None:
-        """The root of `asset`, or none when it is to blame itself."""
+        """The root of `asset`, or none when nothing above it is late."""
         if asset not in self._graph.assets:
             return None
         for key in self._unknown_above(asset):
@@ -34,6 +34,18 @@ class Blame:
         if asset not in self._graph.assets or self.cause(asset) is not None:
             return ()
         return tuple(sorted(key for key in self._below(asset) if key in self._late and self.cause(key) == asset))
+
+    def inheritors(self, asset: str) -> tuple[str, ...]:
+        """The assets with a policy below `asset` that are themselves on time, with input whose root it is."""
+        if asset not in self._late or self.cause(asset) is not None:
+            return ()
+        return tuple(
+            sorted(
+                key
+                for key in self._below(asset)
+                if key not in self._late and self._graph.assets[key].freshness is not None and self.cause(key) == asset
+            )
+        )
 
     def _root(self, key: str) -> str | None:
         roots = {

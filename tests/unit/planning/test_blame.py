@@ -6,7 +6,7 @@ import pytest
 
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.snapshot import AssetNode, DepNode, Snapshot
-from upwell.freshness.blame import Blame
+from upwell.planning.blame import Blame
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 
