@@ -22,7 +22,7 @@ from upwell.sources.background import Background, first_of
 from upwell.sources.source import Cursor, Emitted
 from upwell_sensors.contents import Stopped, digest
 from upwell_sensors.known_files import Change, FileTable
-from upwell_sensors.notification import Hints, Watcher, hears_itself, set_when_cancelled
+from upwell_sensors.notification import Hints, Watcher, hears_itself, mount_notifies, set_when_cancelled
 from upwell_sensors.patterns import FilePattern
 from upwell_sensors.scanning import Found, look
 
@@ -31,6 +31,7 @@ _BREATH = 0.01  # seconds; files that settle one after the other are looked at t
 _CHUNK = 500  # files in one commit
 _READ = 1 << 28  # bytes to be read for one commit, where content counts
 _REPORTED = 20  # names that are refused after one look, each with a line of its own
+_SKEW = 3600.0  # seconds that the clock of another machine, whose files these are, may be slow
 _PROBE_PATIENCE = 5.0  # seconds; setting watches on 20,000 folders takes 2.7
 _LOOK_AGAIN_AFTER = (0.25, 1.0)  # seconds; files made in a new folder before its watch was set are not told
 # Notification may fail without a word, so the whole tree is looked at unasked: each minute, or so seldom that it
@@ -63,10 +64,12 @@ class FileSource:
         self._content = content
         self._deleted = deleted
         self._poll = None if poll is None else parse_duration(poll, what="poll").total_seconds()
+        self._remote = False
         self._reported: set[str] = set()
 
     async def events(self, cursor: Cursor, clock: Clock) -> AsyncIterator[Sequence[Emitted]]:
-        table = FileTable(cursor, settle=self._settle)
+        self._remote = not await anyio.to_thread.run_sync(mount_notifies, self._pattern.root)
+        table = FileTable(cursor, settle=self._needed_settle(), skew=_SKEW if self._remote else 0.0)
         hints, rescans, stopped = Hints(), _Rescans(self._poll), threading.Event()
         caught_up, began = bool(cursor), _BEGAN in cursor
         async with Background() as background:
@@ -85,16 +88,22 @@ class FileSource:
                 caught_up, began = False, True
                 await _rest(table, hints, rescans, clock)
 
+    def _needed_settle(self) -> float:
+        # Network file systems answer from memory for some seconds: what has not changed must be seen by two looks.
+        return max(self._settle, self._poll or _POLL) if self._remote and self._settle else self._settle
+
     async def _look(self, table: FileTable, hints: Hints, rescans: _Rescans, clock: Clock) -> list[Change]:
         """What is new where somebody hinted at, where a file may have settled, and where a look is due anyway."""
         started = clock.monotonic()
         hinted = hints.take()
         # Before the look: a file's age counts up to when it was looked at, and no further.
         now = clock.now().timestamp()
+        # What is written from elsewhere, the kernel here knows nothing of.
+        young_after = math.inf if self._remote else now - self._settle
         paths = hinted | rescans.take(started) | table.due(now=now, elapsed=started)
 
         def look_and_compare() -> tuple[Found, list[Change]]:
-            found = look(self._pattern, {""} if "" in paths else paths, young_after=now - self._settle)
+            found = look(self._pattern, {""} if "" in paths else paths, young_after=young_after)
             return found, table.update(found, now=now, elapsed=clock.monotonic(), deleted=self._deleted)
 
         found, changes = await anyio.to_thread.run_sync(look_and_compare)
@@ -168,6 +177,7 @@ class FileSource:
             return
         watcher = Watcher(self._pattern, hints)
         reason = await first_of(watcher.run, partial(self._try_out, watcher, hints, rescans))
+        self._remote = True
         log.warning("source.polling", source=self.name, root=self._pattern.root, seconds=_POLL, reason=reason)
         rescans.poll(_POLL)
         hints.wake()

@@ -29,16 +29,17 @@ class FileTable:
 
     A file is complete once its size, time and inode have been the same for `settle` seconds, by its own modification
     time or, where that cannot be right (it lies in the future), by when it was first seen so; or at once, if it was
-    put into place by a rename.
+    put into place by a rename. Modification times may be by a clock that is `skew` seconds slow.
     """
 
-    def __init__(self, cursor: Mapping[str, Json], *, settle: float) -> None:
+    def __init__(self, cursor: Mapping[str, Json], *, settle: float, skew: float = 0.0) -> None:
         self._known = {path: Fingerprint(*values[:3]) for path, values in cursor.items() if path}
         self._digests = {path: str(values[3]) for path, values in cursor.items() if path and len(values) > 3}
         self._gone: dict[str, Fingerprint] = {}
         self._touched: set[str] = set()
         self._unsettled: dict[str, tuple[Fingerprint, float]] = {}
         self._settle = settle
+        self._skew = skew
 
     def due(self, *, now: float, elapsed: float) -> set[str]:
         """Unsettled files that may be complete by now: to be looked at again."""
@@ -132,7 +133,7 @@ class FileTable:
         return Change(path=path, kind="added" if known is None else "modified", fingerprint=print_, before=known)
 
     def _remaining(self, print_: Fingerprint, seen: float, now: float, elapsed: float) -> float:
-        return min(print_.mtime_ns / 1e9 + self._settle - now, seen + self._settle - elapsed)
+        return min(print_.mtime_ns / 1e9 + self._skew + self._settle - now, seen + self._settle - elapsed)
 
     def _absent(self, found: Found) -> Iterator[str]:
         """Files that we know, that lie in what was looked at, and that were not found."""

@@ -400,6 +400,26 @@ async def test_where_the_kernel_is_deaf_it_says_so_and_polls(tmp_path: Path, mon
     assert line["reason"] == "the kernel did not tell of a file made on trial"
 
 
+async def test_on_a_mount_of_another_machine_only_two_equal_looks_make_a_file_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (file_source, notification):
+        monkeypatch.setattr(module, "mount_notifies", lambda root: False)
+    monkeypatch.setattr(file_source, "_POLL", 0.3)
+    with structlog.testing.capture_logs() as logs:
+        async with landing(tmp_path, settle="1ms") as heard:
+            write(tmp_path / "temporary", "half", age=60).rename(tmp_path / "a.csv")  # by a clock that is slow
+            for _ in range(4):
+                await anyio.sleep(0.2)
+                with (tmp_path / "a.csv").open("a") as file:
+                    file.write("more")
+                os.utime(tmp_path / "a.csv", (time.time() - 60,) * 2)
+            await heard.until(lambda: heard.events)
+    assert [event.data["size"] for event in heard.events] == [20]
+    [line] = [line for line in logs if line["event"] == "source.polling"]
+    assert line["reason"] == "this file system does not tell of changes made elsewhere"
+
+
 async def test_no_trial_file_is_left_behind(tmp_path: Path) -> None:
     async with landing(tmp_path):
         pass

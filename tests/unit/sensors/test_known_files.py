@@ -112,6 +112,14 @@ def test_one_file_that_cannot_be_read_is_not_taken_for_deleted() -> None:
     assert table.saw(Found(looked_at={""}, unreadable={"a"}), deleted=True) == [("deleted", "b")]
 
 
+def test_times_of_a_slow_clock_do_not_make_a_file_complete() -> None:
+    table = FileTable({}, settle=1.0, skew=3600.0)
+    found = everything(a=print_of(at=NOW - 600), b=print_of(at=NOW - 3602))
+    assert [change.path for change in table.update(found, now=NOW, elapsed=0)] == ["b"]
+    assert table.update(found, now=NOW + 0.9, elapsed=0.9) == []
+    assert [change.path for change in table.update(found, now=NOW + 1, elapsed=1.0)] == ["a"]
+
+
 DIGEST = "d0"
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import entry_points
 from typing import Any
 
 import anyio
@@ -10,9 +12,10 @@ import pytest
 import structlog
 
 from upwell.clock import FakeClock
+from upwell.definitions.reactions import On
 from upwell.errors import DefinitionError
 from upwell.events import TimerFired
-from upwell_sensors import timers
+from upwell_sensors import cron, files, timers
 from upwell_sensors.timers import AtSource, CronSource, EverySource, TimerSource, at, every
 
 pytestmark = pytest.mark.anyio
@@ -357,6 +360,15 @@ def test_equal_intervals_share_one_source(interval: str | timedelta, name: str) 
 def test_a_wrong_interval_is_refused_at_once(wrong: Any) -> None:
     with pytest.raises(DefinitionError):
         every(wrong)
+
+
+@pytest.mark.parametrize(
+    "on", [every("10s", jitter="1s"), cron(["0 6 * * *", "0 9 * * *"]), at("2025-01-01T06:00:00Z"), files("*.csv")]
+)
+def test_what_is_declared_is_made_by_the_installed_source_of_that_kind(on: On) -> None:
+    params = json.loads(json.dumps(on.source.params))
+    factory = entry_points(group="upwell.sources")[on.source.kind].load()
+    assert factory(on.source.name, **params).name == on.source.name
 
 
 def test_jitter_longer_than_the_interval_is_refused() -> None:
