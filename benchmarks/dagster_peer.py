@@ -46,14 +46,16 @@ def install() -> None:
 
 
 @contextlib.contextmanager
-def service(program: str, home: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def service(
+    program: str, home: Path, *, definitions: Path = DEFINITIONS, **env: str
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A running `dagster-webserver` or `dagster dev`, and its URL."""
     port = free_port()
     (home / "dagster.yaml").write_text(INSTANCE if program == "dagster-webserver" else "telemetry: {enabled: false}\n")
     command = [program] if program == "dagster-webserver" else ["dagster", "dev"]
     process = subprocess.Popen(
-        [VENV / "bin" / command[0], *command[1:], "-f", DEFINITIONS, "-h", "127.0.0.1", "-p", str(port)],
-        env={**os.environ, "DAGSTER_HOME": str(home), "PATH": f"{VENV / 'bin'}:{os.environ['PATH']}"},
+        [VENV / "bin" / command[0], *command[1:], "-f", definitions, "-h", "127.0.0.1", "-p", str(port)],
+        env={**os.environ, "DAGSTER_HOME": str(home), "PATH": f"{VENV / 'bin'}:{os.environ['PATH']}", **env},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

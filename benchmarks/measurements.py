@@ -17,6 +17,7 @@ from benchmarks.files_scan import files
 from benchmarks.journal_filler import fill
 from benchmarks.limits import chain as chain_limit
 from benchmarks.processes import end, free_port, processor_seconds_of_tree, pss_of_tree, wait_for_ok
+from benchmarks.sensors import sensors
 from benchmarks.upwell_service import Service, running
 
 HERE = Path(__file__).parent
@@ -248,4 +249,12 @@ def _long_journal() -> Figure:
     )
 
 
-ALL = {"chain": chain, "ingestion": ingestion, "overhead": overhead, "start": start, "scale": scale, "files": files}
+ALL = {
+    "chain": chain,
+    "ingestion": ingestion,
+    "overhead": overhead,
+    "start": start,
+    "scale": scale,
+    "files": files,
+    "sensors": sensors,
+}
