@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from upwell.definitions.checks import AssetCheckEvaluation
 from upwell.definitions.keys import AssetKey
@@ -12,11 +12,15 @@ from upwell.events import ErrorInfo, RunId
 
 @dataclass(frozen=True, kw_only=True)
 class EventError:
-    """An error that a step or a run ended with."""
+    """An error that a step or a run ended with.
+
+    `cause` is the same error once more: in Dagster the user's own is the cause of one of Dagster's.
+    """
 
     cls_name: str
     message: str
     stack: str | None = None
+    cause: EventError | None = None
 
     def to_string(self) -> str:
         """The error with its traceback."""
@@ -25,7 +29,8 @@ class EventError:
     @classmethod
     def of(cls, error: ErrorInfo) -> EventError:
         """The same error, as the journal has it."""
-        return cls(cls_name=error.type, message=error.message, stack=error.traceback)
+        own = cls(cls_name=error.type, message=error.message, stack=error.traceback)
+        return replace(own, cause=own)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +68,7 @@ class DagsterEvent:
 
     @property
     def is_failure(self) -> bool:
-        return self.event_type_value in ("RUN_FAILURE", "STEP_FAILURE")
+        return self.event_type_value in ("PIPELINE_FAILURE", "STEP_FAILURE")
 
     @property
     def event_specific_data(self) -> EventData:
@@ -74,6 +79,8 @@ class DagsterEvent:
             asset_check_evaluation=self.check_evaluation,
             error=None if self.error is None else EventError.of(self.error),
         )
+
+    step_failure_data = event_specific_data
 
 
 @dataclass(frozen=True, kw_only=True)

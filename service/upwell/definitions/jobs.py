@@ -11,6 +11,7 @@ from typing import Any
 from upwell.definitions.errors import DagsterInvalidInvocationError, DagsterUnknownPartitionError
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.partitions.definition import PartitionsDefinition
+from upwell.definitions.run_config import RunConfig
 from upwell.definitions.run_requests import PARTITION_TAG, RunRequest
 from upwell.definitions.selection import AssetSelection, CoercibleToAssetSelection
 from upwell.definitions.signature import Place, caller_place
@@ -65,7 +66,7 @@ class AssetJobDefinition:
 def define_asset_job(
     name: str,
     selection: CoercibleToAssetSelection | None = None,
-    config: Json = None,
+    config: RunConfig | Json = None,
     description: str | None = None,
     tags: Mapping[str, str] | None = None,
     partitions_def: PartitionsDefinition | None = None,
@@ -85,7 +86,7 @@ def define_asset_job(
     return AssetJobDefinition(
         name=name,
         selection=chosen,
-        config=config,
+        config=config.to_config_dict() if isinstance(config, RunConfig) else config,
         description=description,
         tags=dict(tags or {}),
         partitions_def=partitions_def,

@@ -12,6 +12,7 @@ from upwell.definitions.errors import DagsterInvalidInvocationError
 from upwell.definitions.keys import AssetCheckKey, AssetKey
 from upwell.definitions.partitions.definition import assign
 from upwell.definitions.results import AssetMaterialization, AssetObservation
+from upwell.definitions.run_config import RunConfig, plain_config
 
 PARTITION_TAG = "dagster/partition"
 """The tag of a run that names its partition (as in Dagster)."""
@@ -54,7 +55,7 @@ class RunRequest:
     def __init__(
         self,
         run_key: str | None = None,
-        run_config: Mapping[str, Any] | None = None,
+        run_config: RunConfig | Mapping[str, Any] | None = None,
         tags: Mapping[str, Any] | None = None,
         job_name: str | None = None,
         asset_selection: Sequence[AssetKey] | None = None,
@@ -70,7 +71,7 @@ class RunRequest:
         assign(
             self,
             run_key=_text("RunRequest(run_key=…)", run_key),
-            run_config=dict(run_config or {}),
+            run_config=plain_config(run_config),
             tags=normalized_tags(tags),
             job_name=_text("RunRequest(job_name=…)", job_name),
             asset_selection=_several("RunRequest(asset_selection=…)", asset_selection, AssetKey),

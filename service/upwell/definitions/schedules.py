@@ -15,6 +15,7 @@ from upwell.definitions.crons import checked_crons, checked_zone, plain_cron
 from upwell.definitions.declaring import placed, seconds_of
 from upwell.definitions.errors import DagsterInvalidInvocationError
 from upwell.definitions.jobs import AssetJobDefinition
+from upwell.definitions.run_config import RunConfig
 from upwell.definitions.sensing import SensingDefinition
 from upwell.definitions.sensors import DEFAULT_TIMEOUT
 from upwell.definitions.signature import Place, caller_place
@@ -55,7 +56,7 @@ class ScheduleDefinition(SensingDefinition):
         *,
         cron_schedule: str | Sequence[str] | None = None,
         job_name: str | None = None,
-        run_config: Mapping[str, Any] | None = None,
+        run_config: RunConfig | Mapping[str, Any] | None = None,
         run_config_fn: UserFunction | None = None,
         tags: Mapping[str, Any] | None = None,
         tags_fn: UserFunction | None = None,

@@ -175,7 +175,7 @@ class ExecuteInProcessResult:
         Raises:
             DagsterInvariantViolationError: it did not.
         """
-        return self._ended_by("RUN_SUCCESS")
+        return self._ended_by("PIPELINE_SUCCESS")
 
     get_job_success_event = get_run_success_event
 
@@ -185,7 +185,7 @@ class ExecuteInProcessResult:
         Raises:
             DagsterInvariantViolationError: it did not.
         """
-        return self._ended_by("RUN_FAILURE")
+        return self._ended_by("PIPELINE_FAILURE")
 
     get_job_failure_event = get_run_failure_event
 
@@ -237,14 +237,17 @@ class ExecuteInProcessResult:
         """How often the step was tried again."""
         return sum(event.event_type_value == "STEP_RESTARTED" for event in self.events_for_node(node_name))
 
+    def _of_run(self, kind: str, message: str) -> DagsterEvent:
+        return DagsterEvent(event_type_value=kind, message=message, job_name=self._run.job_name)
+
     def _told(self, event: Event) -> Iterable[DagsterEvent]:
         match event:
             case RunStarted():
-                yield DagsterEvent(event_type_value="RUN_START")
+                yield self._of_run("PIPELINE_START", "the run began")
             case RunSucceeded():
-                yield DagsterEvent(event_type_value="RUN_SUCCESS")
-            case RunFailed():
-                yield DagsterEvent(event_type_value="RUN_FAILURE")
+                yield self._of_run("PIPELINE_SUCCESS", "the run succeeded")
+            case RunFailed(reason=reason):
+                yield self._of_run("PIPELINE_FAILURE", reason)
             case StepStarted(step_id=step, attempt=1):
                 yield DagsterEvent(event_type_value="STEP_START", step_key=step)
                 for _ in self._computations[step].inputs:
@@ -257,7 +260,7 @@ class ExecuteInProcessResult:
                 yield DagsterEvent(event_type_value="STEP_SUCCESS", step_key=step)
             case StepFailed(step_id=step, error=error, retry_at=retry_at):
                 kind = "STEP_FAILURE" if retry_at is None else "STEP_UP_FOR_RETRY"
-                yield DagsterEvent(event_type_value=kind, step_key=step, error=error)
+                yield DagsterEvent(event_type_value=kind, step_key=step, error=error, message=error.message)
             case AssetMaterialized() | AssetObserved() | CheckEvaluated():
                 yield _result(event)
             case _:

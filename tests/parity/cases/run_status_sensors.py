@@ -81,6 +81,30 @@ def run(dg, kit):
             "success": lambda: kit.request(after_success(good_context())),
             "success, by name": lambda: after_success(context=good_context()).run_key,
             "failure": lambda: after_failure(bad_context()).skip_message,
+            "event of a success": lambda: [
+                success.get_run_success_event().event_type_value,
+                success.get_run_success_event().job_name,
+                success.get_run_success_event().is_failure,
+            ],
+            "event of a failure": lambda: [
+                failure.get_run_failure_event().event_type_value,
+                failure.get_run_failure_event().is_failure,
+                bool(failure.get_run_failure_event().message),
+                failure.get_run_failure_event().step_key,
+            ],
+            "event of a step's failure": lambda: [
+                [
+                    event.event_type_value,
+                    event.step_key,
+                    event.is_step_failure,
+                    event.is_failure,
+                    event.event_specific_data.error.cause.cls_name,
+                    event.step_failure_data.error.cause.message.strip()[-8:],
+                ]
+                for event in failure.get_step_failure_events()
+            ],
+            "no event of a success": lambda: failure.get_run_success_event(),
+            "no event of a failure": lambda: success.get_run_failure_event(),
             "failure, renamed": lambda: [with_options.name, with_options.description, with_options.job_name],
             "failure, called": lambda: with_options(bad_context()).run_key,
             "without a context": lambda: after_success(),

@@ -1,0 +1,39 @@
+"""`RunConfig`: config for a run, written with the classes that its functions take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from upwell.events import Json
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Config for a run: by function (`ops`) and by resource, as objects of their config classes or as plain data."""
+
+    ops: Mapping[str, Any] = field(default_factory=dict)  # `Config` objects, or `{"config": …}`
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    loggers: Mapping[str, Any] = field(default_factory=dict)
+    execution: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_config_dict(self) -> dict[str, Json]:
+        """The same as plain data."""
+        return {
+            "loggers": dict(self.loggers or {}),
+            "resources": {key: _plain(one) for key, one in (self.resources or {}).items()},
+            "ops": {key: _plain(one) for key, one in (self.ops or {}).items()},
+            "execution": dict(self.execution or {}),
+        }
+
+
+def plain_config(config: RunConfig | Mapping[str, Any] | None) -> dict[str, Json]:
+    """Run config as plain data; an empty one, where there is none."""
+    return config.to_config_dict() if isinstance(config, RunConfig) else dict(config or {})
+
+
+def _plain(config: object) -> Json:
+    return {"config": config.model_dump(mode="json")} if isinstance(config, BaseModel) else config
