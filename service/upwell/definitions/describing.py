@@ -89,9 +89,20 @@ def _job_nodes(
     for job in jobs:
         try:
             nodes.append(_job_node(job, graph))
+            problems += _partitions_at_odds(job, nodes[-1], graph)
         except SelectionError as wrong:
             problems.append(job.place.error(f"job {job.name!r}: {wrong}"))
     return tuple(nodes)
+
+
+def _partitions_at_odds(job: AssetJobDefinition, node: JobNode, graph: AssetGraph) -> Iterable[DefinitionError]:
+    for key in node.assets:
+        partitions = graph.assets[key].partitions
+        if job.partitions_def is not None and partitions not in (None, job.partitions_def):
+            yield job.place.error(
+                f"job {job.name!r} has partitions_def={job.partitions_def}, but its asset {key!r} is partitioned by "
+                f"{partitions}; leave partitions_def= of the job out"
+            )
 
 
 def _job_node(job: AssetJobDefinition, graph: AssetGraph) -> JobNode:

@@ -10,6 +10,9 @@ from enum import Enum
 from upwell.definitions.keys import AssetKey
 from upwell.events import Json, RunId
 
+EPHEMERAL_JOB = "__ephemeral_asset_job__"
+"""The job of a run that `materialize()` makes (as in Dagster)."""
+
 
 class DagsterRunStatus(Enum):
     """How a run stands."""
@@ -29,7 +32,7 @@ class DagsterRun:
     status: DagsterRunStatus = DagsterRunStatus.STARTED
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     run_config: Json = field(default=None, hash=False)
-    job_name: str = "__ephemeral_asset_job__"
+    job_name: str = EPHEMERAL_JOB
     asset_selection: AbstractSet[AssetKey] | None = None
 
     @property

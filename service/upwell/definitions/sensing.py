@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from keyword import iskeyword
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from upwell.definitions.calling import CalledFunction, check_resources, direct_context
 from upwell.definitions.errors import DagsterInvalidDefinitionError
@@ -131,6 +132,23 @@ class SensingDefinition:
         if not given:
             raise DagsterInvalidDefinitionError(f"{self.what} has no job; give it job= or jobs=")
         return given
+
+    @property
+    def has_jobs(self) -> bool:
+        """Whether it is for jobs that are given as such."""
+        return bool(self.target.declared_jobs or self.target.anonymous)
+
+    has_job = has_jobs
+
+    def with_updated_job(self, new_job: AssetJobDefinition) -> Self:
+        """A copy that is for this job."""
+        return self.with_updated_jobs([new_job])
+
+    def with_updated_jobs(self, new_jobs: Sequence[AssetJobDefinition]) -> Self:
+        """A copy that is for these jobs."""
+        other = copy.copy(self)
+        other.target = Target(jobs=tuple(new_jobs))
+        return other
 
     def _jobs_in_words(self) -> str:
         names = self.target.names

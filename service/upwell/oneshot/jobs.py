@@ -9,7 +9,7 @@ from upwell.definitions.jobs import AssetJobDefinition
 from upwell.events import Json
 from upwell.oneshot.instance import DagsterInstance
 from upwell.oneshot.result import ExecuteInProcessResult
-from upwell.oneshot.running import materialize
+from upwell.oneshot.running import execute
 
 
 class JobDefinition:
@@ -34,8 +34,9 @@ class JobDefinition:
         resources: Mapping[str, object] | None = None,
     ) -> ExecuteInProcessResult:
         """Run the job to its end; arguments and errors as of `materialize`, over what the job itself says."""
-        return materialize(
+        return execute(
             [*self._definitions.assets, *self._definitions.asset_checks],
+            job_name=self.name,
             selection=self._job.selection,
             partition_key=partition_key,
             resources={**self._definitions.resources, **(resources or {})},
@@ -64,3 +65,4 @@ class Definitions(DeclaredDefinitions):
         return JobDefinition(self.job(name), self)
 
     get_job_def = resolve_job_def
+    get_job = resolve_job_def

@@ -29,7 +29,7 @@ from upwell.definitions.errors import (
 )
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.resources import IOManager
-from upwell.definitions.runs import DagsterRun, DagsterRunStatus
+from upwell.definitions.runs import EPHEMERAL_JOB, DagsterRun, DagsterRunStatus
 from upwell.definitions.selection import CoercibleToAssetSelection, select
 from upwell.definitions.snapshot import Snapshot
 from upwell.definitions.specs import AssetSpec
@@ -63,6 +63,7 @@ from upwell.execution.run_state import (
 )
 from upwell.oneshot.instance import DagsterInstance
 from upwell.oneshot.result import ExecuteInProcessResult, KeptValues, RunRecord
+from upwell.planning.data_times import DataTimes
 from upwell.planning.planner import plan
 from upwell.runtime.messages import StepReport, StepTask
 
@@ -96,6 +97,32 @@ def materialize(
         DagsterUnknownPartitionError: there is no such partition.
         DagsterAssetCheckFailedError: a blocking check did not pass (with `raise_on_error`).
     """
+    return execute(
+        assets,
+        job_name=EPHEMERAL_JOB,
+        selection=selection,
+        partition_key=partition_key,
+        resources=resources,
+        run_config=run_config,
+        tags=tags,
+        instance=instance,
+        raise_on_error=raise_on_error,
+    )
+
+
+def execute(
+    assets: Sequence[AssetsDefinition | AssetSpec],
+    *,
+    job_name: str,
+    selection: CoercibleToAssetSelection | None,
+    partition_key: str | None,
+    resources: Mapping[str, object] | None,
+    run_config: Json,
+    tags: Mapping[str, str] | None,
+    instance: DagsterInstance | None,
+    raise_on_error: bool,
+) -> ExecuteInProcessResult:
+    """The same for a job of this name."""
     instance = instance or DagsterInstance.ephemeral()
     kept = KeptValues()
     given = dict(resources or {})
@@ -109,7 +136,7 @@ def materialize(
     steps = plan(graph, dict.fromkeys(chosen, (None,)), now=SystemClock().now(), downstream=False)
     _check_whole(steps, chosen)
 
-    run = DagsterRun(run_id=new_run_id(), tags=dict(tags or {}), run_config=run_config)
+    run = DagsterRun(run_id=new_run_id(), tags=dict(tags or {}), run_config=run_config, job_name=job_name)
     record = RunRecord(run.run_id)
     errors: list[BaseException] = []
     executor = InProcessExecutor(definitions, io_manager=kept.watch(instance.io_manager), on_error=errors.append)
@@ -146,6 +173,7 @@ async def run_once(
     config: Json = None,
     tags: Mapping[str, str] | None = None,
     clock: Clock | None = None,
+    data_times: DataTimes | None = None,
 ) -> Finish:
     """Run a plan step by step, telling each event as it happens; for callers who show progress.
 
@@ -161,6 +189,7 @@ async def run_once(
         config=config,
         tags=tags or {},
         stop_at_failure=False,
+        data_times=data_times,
     )
     return await one_shot.run()
 
@@ -180,6 +209,7 @@ class _OneShot:
         config: Json,
         tags: Mapping[str, str],
         stop_at_failure: bool,
+        data_times: DataTimes | None = None,
     ) -> None:
         self._graph = graph
         self._executor = executor
@@ -189,6 +219,7 @@ class _OneShot:
         self._config = config
         self._tags = tags
         self._stop_at_failure = stop_at_failure
+        self._data_times = data_times or DataTimes()
         self._state = RunState(steps, lambda key: graph.steps[key].retry)
         self._place = {step.id: index for index, step in enumerate(steps)}
         self._ready: list[tuple[int, int, StartStep]] = []
@@ -221,7 +252,9 @@ class _OneShot:
     async def _attempt(self, start: StartStep) -> None:
         step = self._state.step(start.step_id)
         self._tell(StepStarted(run_id=self._run_id, step_id=step.id, attempt=start.attempt))
+        reading = self._data_times.reading(self._graph, step.assets, self._clock.now())
         report = await self._executor.run(self._task(step, start.attempt))
+        report = replace(report, results=self._data_times.stamped(reading, report.results))
         ended = StepEnded(step_id=step.id, report=report, at=self._clock.now(), chance=random.random())
         self._take(self._state.handle(ended), report)
 

@@ -39,6 +39,10 @@ def run(dg, kit):
     def fails(instance):
         dg.materialize([bad], instance=instance, raise_on_error=False)
 
+    def runs_the_job(instance):
+        look = defs.resolve_job_def if hasattr(defs, "resolve_job_def") else defs.get_job_def
+        look("daily").execute_in_process(instance=instance)
+
     def both(instance):
         wins(instance)
         fails(instance)
@@ -77,6 +81,10 @@ def run(dg, kit):
             "a result with a cursor": lambda: ticks(result_with_cursor, wins),
             "yields": lambda: ticks(yields, wins, request_job=job),
             "watches a job": lambda: ticks(lambda context: None, wins, monitored_jobs=[job]),
+            "watches a job that runs": lambda: ticks(lambda context: None, runs_the_job, monitored_jobs=[job]),
+            "names the job": lambda: ticks(
+                lambda context: dg.RunRequest(context.dagster_run.job_name), runs_the_job, wins, request_job=job
+            ),
             "without a target": lambda: ticks(asks, wins),
             "without an instance": lambda: failure.evaluate_tick(dg.build_sensor_context()),
         },

@@ -59,6 +59,7 @@ def run(dg, kit):
             "owner is none": lambda: made(owners=["somebody"]),
             "job": lambda: [made().job_name, made().job.name, by_function().job_name],
             "job by its name": lambda: dg.ScheduleDefinition(name="a", job_name="daily", cron_schedule="@daily").job,
+            "another job": lambda: made().with_updated_job(dg.define_asset_job("hourly")).job_name,
             "no job": lambda: dg.ScheduleDefinition(name="a", cron_schedule="@daily"),
             "no job of a function": lambda: dg.schedule("@daily")(kit.body),
             "job and its name": lambda: made(job_name="daily"),

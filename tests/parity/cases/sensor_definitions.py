@@ -76,6 +76,11 @@ def run(dg, kit):
             "assets": lambda: isinstance(free(asset_selection=[orders]).asset_selection, dg.AssetSelection),
             "no assets": lambda: free().asset_selection,
             "assets have no job": lambda: free(asset_selection=[orders]).job_name,
+            "another job": lambda: [
+                made().with_updated_job(hourly).job_name,
+                [job.name for job in made().with_updated_jobs([daily, hourly]).jobs],
+            ],
+            "whether it has jobs": lambda: [made().has_jobs, free().has_jobs, free(target=[orders]).has_jobs],
             "kinds": lambda: [
                 isinstance(made(), dg.SensorDefinition),
                 isinstance(dg.asset_sensor(dg.AssetKey("orders"), job=daily)(body), dg.AssetSensorDefinition),

@@ -10,6 +10,13 @@ def run(dg, kit):
     def customers():
         return 1
 
+    def letters(*keys):
+        return dg.StaticPartitionsDefinition(list(keys))
+
+    @dg.asset(partitions_def=letters("a"))
+    def regions():
+        return 1
+
     job = dg.define_asset_job("daily", selection=[orders])
     sensor = dg.sensor(name="looking", job=job)(kit.body)
     schedule = dg.ScheduleDefinition(name="ticking", job=job, cron_schedule="@daily")
@@ -55,6 +62,13 @@ def run(dg, kit):
             ),
             "job by a name nobody knows": load(assets=[orders], sensors=[bare(job_name="nope")]),
             "target nobody knows": load(assets=[orders], sensors=[bare(target=["nope"])]),
+            "job of other partitions than its assets": load(
+                assets=[regions], jobs=[dg.define_asset_job("regional", [regions], partitions_def=letters("z"))]
+            ),
+            "job of its assets' partitions": load(
+                assets=[regions, orders],
+                jobs=[dg.define_asset_job("regional", [regions, orders], partitions_def=letters("a"))],
+            ),
             "function": load(sensors=[kit.body]),
             "sensor among schedules": load(assets=[orders], schedules=[sensor]),
             "schedule among sensors": load(assets=[orders], sensors=[schedule]),
