@@ -16,6 +16,7 @@ from upwell.errors import DefinitionError
 
 Filter: TypeAlias = str | Callable[[Any], object]
 
+_WHOLE_QUERY = re.compile(r"\$\[\?(.*)\]", re.DOTALL)
 _RATE = re.compile(r"\s*(\d+)\s*/\s*(\d*)\s*(ms|s|m|h|d)\s*", re.ASCII)
 
 
@@ -63,12 +64,13 @@ def listener(source: SourceSpec, **reaction: Unpack[Reaction]) -> On:
 
 
 def predicate(text: str) -> str:
-    """A filter as a JSONPath query: `"$.total > 100"` is short for `"$[?$.total > 100]"`.
+    """A filter as a JSONPath query on a list of the event's data: `"$.total > 100"`, `"?@.total > 100"` and
+    `"$[?@.total > 100]"` say the same.
 
     Raises:
         DefinitionError: it cannot be read.
     """
-    bare = text.strip().removeprefix("?")
+    bare = found[1] if (found := _WHOLE_QUERY.fullmatch(text.strip())) else text.strip().removeprefix("?")
     # The event's data is wrapped in a list, whose one element the filter keeps or not: `@` is the data.
     of_the_event = re.sub(r"(?<![\w@$])[$](?=[.\[])", "@", bare)
     query = f"$[?{of_the_event}]"
