@@ -22,6 +22,7 @@ import zmqtt
 from redis.asyncio import Redis
 
 from upwell.clock import SystemClock
+from upwell.errors import SourceError
 from upwell.events import MessageReceived
 from upwell.sources.source import EventSource
 from upwell.testing import SourceContract
@@ -165,9 +166,10 @@ class _Once:
     def __init__(self, events: Any) -> None:
         self._events = events
         self.at = 0.0
+        self.batch: Any = None
 
     async def get(self) -> None:
-        await anext(self._events)
+        self.batch = await anext(self._events)
         self.at = time.perf_counter()
 
 
@@ -191,6 +193,49 @@ class TestNats(BrokerContract):
         headers = {"trace": "1", "X-Api-Key": "hidden"}
         await self.client.jetstream().publish(f"{self.stream}.here", body, headers=headers)
 
+    def source(self, **options: Any) -> NatsSource:
+        return NatsSource(self.name, **{"subject": f"{self.stream}.*", "url": "nats://127.0.0.1:4222", **options})
+
+    async def test_all_begins_with_what_the_stream_has(self) -> None:
+        await self.emit(1)
+        ((event,), *_) = await self.take(self.source(start="all"), 1)
+        assert (event.data, event.caught_up) == ({"id": "1"}, True)
+
+    async def test_a_consumer_that_is_gone_is_made_again_after_the_last_event_of_the_journal(self) -> None:
+        for number in (1, 2, 3):
+            await self.emit(number)
+        events = self.source().events({"sequence": 2}, SystemClock())
+        assert [event.data["id"] for event in await anext(events)] == ["3"]
+        await events.aclose()
+
+    async def test_a_stream_that_was_made_anew_is_new_altogether(self) -> None:
+        await self.emit(1)
+        events = self.source().events({"sequence": 2000}, SystemClock())
+        assert [event.data["id"] for event in await anext(events)] == ["1"]
+        await events.aclose()
+
+    async def test_a_work_queue_keeps_what_was_under_way_and_gives_it_again(self) -> None:
+        jetstream = self.client.jetstream()
+        await jetstream.delete_stream(self.stream)
+        await jetstream.add_stream(name=self.stream, subjects=[f"{self.stream}.>"], retention="workqueue")
+        await self.emit(1)
+        for _ in range(2):
+            events = self.source().events({}, SystemClock())
+            with anyio.fail_after(self.patience):
+                assert [event.data["id"] for event in await anext(events)] == ["1"]
+            await events.aclose()
+
+    async def test_what_cannot_be_heard_is_said(self) -> None:
+        with pytest.raises(SourceError, match="no stream with the subject 'nowhere'"):
+            await self.take(self.source(subject="nowhere"), 1)
+        async with self._listening({}):
+            with pytest.raises(SourceError, match="in use by another process"):
+                await self.take(self.source(), 1)
+        await self.emit(1)
+        await self.take(self.source(durable="shared", start="all"), 1)
+        with pytest.raises(SourceError, match="choose another durable="):
+            await self.take(self.source(durable="shared", subject=f"{self.stream}.other"), 1)
+
 
 class TestRedisStream(BrokerContract):
     name = "redis_stream:contract"
@@ -210,6 +255,33 @@ class TestRedisStream(BrokerContract):
 
     async def publish(self, body: bytes) -> None:
         await self.client.xadd(self.stream, {"body": body, "trace": "1", "X-Api-Key": "hidden"})
+
+    def source(self, **options: Any) -> RedisStreamSource:
+        return RedisStreamSource(self.name, stream=self.stream, url="redis://127.0.0.1:6379", **options)
+
+    async def test_without_a_field_an_entry_is_all_of_its_fields(self) -> None:
+        await self.client.xadd(self.stream, {"id": "7", "state": "paid", "lines": "[1]", b"\xff": b"\xff"})
+        ((event,), *_) = await self.take(self.source(start="all"), 1)
+        assert event.data == {"id": 7, "state": "paid", "lines": [1], "\\xff": {"base64": "/w=="}}
+        assert event.delivery_id == f"{self.stream}:{event.cursor['id']}"
+        assert abs(event.occurred_at.timestamp() - time.time()) < 60
+
+    async def test_a_group_that_is_gone_is_made_again_after_the_last_event_of_the_journal(self) -> None:
+        ids = [(await self.client.xadd(self.stream, {"number": number})).decode() for number in (1, 2, 3)]
+        events = self.source().events({"id": ids[1]}, SystemClock())
+        assert [event.data for event in await anext(events)] == [{"number": 3}]
+        await events.aclose()
+
+    async def test_an_entry_that_is_deleted_while_it_is_under_way_blocks_nothing(self) -> None:
+        await self.subscribe()
+        await self.emit(1)
+        events = (await self.make_source()).events({}, SystemClock())
+        (event,) = await anext(events)
+        await events.aclose()
+        await self.client.xdel(self.stream, event.cursor["id"])
+        await self.emit(2)
+        batches = await self.take(await self.make_source(), 2)
+        assert [event.data for batch in batches for event in batch][:2] == [None, {"id": "2"}]
 
 
 class TestRabbitMQ(BrokerContract):
@@ -236,6 +308,31 @@ class TestRabbitMQ(BrokerContract):
         message = aio_pika.Message(body, message_id=uuid.uuid4().hex, headers=headers)
         await self.exchange.publish(message, routing_key=f"{self.topic}.here")
 
+    async def test_a_queue_that_is_there_is_heard_without_a_topic(self) -> None:
+        await self.subscribe()
+        await self.emit(1)
+        source = RabbitMQSource(self.name, queue=self.topic, url="amqp://127.0.0.1:5672/")
+        ((event, *_), *_) = await self.take(source, 1)
+        assert (event.data, event.path, event.captures) == ({"id": "1"}, f"{self.topic}.here", {})
+
+    async def test_a_message_without_an_id_has_none_unless_its_data_has(self) -> None:
+        await self.subscribe()
+        told = []
+        channel = await self.connection.channel(publisher_confirms=False)  # with them, the client makes up an id
+        exchange = await channel.get_exchange("amq.topic")
+        for identity in (None, "$.id"):
+            await exchange.publish(aio_pika.Message(b'{"id": "a"}'), routing_key=f"{self.topic}.here")
+            url = "amqp://127.0.0.1:5672/"
+            source = RabbitMQSource(self.name, queue=self.topic, url=url, identity=identity)
+            told += [event for batch in await self.take(source, 1) for event in batch]
+            await self.take(source, 1)  # the one for another batch
+        assert [event.delivery_id for event in told if event.data["id"] == "a"] == [None, "a"]
+
+    async def test_a_queue_that_is_deleted_ends_the_source(self) -> None:
+        source = RabbitMQSource(self.name, queue=f"{self.topic}-missing", url="amqp://127.0.0.1:5672/")
+        with pytest.raises(Exception, match="no queue"):
+            await self.take(source, 1)
+
 
 class TestMQTT(BrokerContract):
     name = "mqtt:contract"
@@ -258,3 +355,46 @@ class TestMQTT(BrokerContract):
     async def publish(self, body: bytes) -> None:
         properties = zmqtt.PublishProperties(user_properties=(("trace", "1"), ("X-Api-Key", "hidden")))
         await self.client.publish(f"{self.topic}/here", body, qos=zmqtt.QoS.AT_LEAST_ONCE, properties=properties)
+
+    def source(self, **options: Any) -> MQTTSource:
+        return MQTTSource(
+            self.name, topic=f"{self.topic}/+", url="mqtt://127.0.0.1:1883", client_id=self.topic, **options
+        )
+
+    async def retained(self, body: bytes) -> None:
+        await self.client.publish(f"{self.topic}/here", body, qos=zmqtt.QoS.AT_LEAST_ONCE, retain=True)
+
+    async def test_what_the_broker_retains_is_told_once_if_it_is_asked_for(self) -> None:
+        await self.retained(b"1")
+        ((event,), *_) = await self.take(self.source(start="all"), 1)
+        assert (event.data, event.caught_up, event.delivery_id) == (1, True, None)
+        await self.emit(2)
+        batches = await self.take(self.source(start="all"), 1)
+        assert {"id": "2"} in [event.data for event in batches[-1]]
+        assert 1 not in [event.data for batch in batches for event in batch]
+        await self.retained(b"")
+
+    async def test_what_the_broker_retains_is_no_news(self) -> None:
+        await self.retained(b"1")
+        async with self._listening({}) as heard:
+            await self.emit(2)
+            await self._until(heard, 1)
+        assert [event.data for event in heard.events] == [{"id": "2"}]
+        await self.retained(b"")
+
+    @pytest.mark.parametrize("version", ["3.1.1", "5.0"])
+    @pytest.mark.parametrize("qos", [1, 2])
+    async def test_each_version_and_quality_keeps_what_comes_while_nobody_is_there(
+        self, version: Any, qos: int
+    ) -> None:
+        for number in (1, 2):
+            events = self.source(version=version, qos=qos).events({}, SystemClock())
+            once = _Once(events)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(once.get)
+                await self.start()
+                if number == 1:
+                    await self.client.publish(f"{self.topic}/here", b"1", qos=zmqtt.QoS(qos))
+            await events.aclose()
+        assert once.batch[0].data == 1
+        assert once.batch[0].caught_up

@@ -105,9 +105,10 @@ class NatsSource(BrokerSource[NatsMessage]):
         bring them after a pause (30 seconds), and after what is newer. (Not on a stream that forgets what no consumer
         waits for.)
         """
-        name = stream.config.name or ""
-        resume = int(cursor.get("sequence", 0))
-        resume = resume if resume <= stream.state.last_seq else 0  # it is another stream by now
+        name, limits = stream.config.name or "", stream.config.retention == RetentionPolicy.LIMITS
+        resume = cursor.get("sequence")
+        if resume is not None and resume > stream.state.last_seq:
+            resume = 0  # the stream was made anew, and all that it has is new
         try:
             consumer = await jetstream.consumer_info(name, self._durable)
         except NotFoundError:
@@ -123,15 +124,14 @@ class NatsSource(BrokerSource[NatsMessage]):
                     f"{self.name}: the durable consumer {self._durable!r} is for {consumer.config.filter_subject!r}; "
                     "delete it, or choose another durable="
                 )
-            if consumer.num_ack_pending and stream.config.retention == RetentionPolicy.LIMITS:
-                resume = max(resume, consumer.ack_floor.stream_seq)
+            if consumer.num_ack_pending and limits:
+                resume = max(resume or 0, consumer.ack_floor.stream_seq)
                 await jetstream.delete_consumer(name, self._durable)
         config = ConsumerConfig(max_ack_pending=IN_FLIGHT)
-        if resume and stream.config.retention == RetentionPolicy.LIMITS:
+        if resume and limits:
             config.deliver_policy, config.opt_start_seq = DeliverPolicy.BY_START_SEQUENCE, resume + 1
-        else:
-            is_new = not self._all and stream.config.retention != RetentionPolicy.WORK_QUEUE
-            config.deliver_policy = DeliverPolicy.NEW if is_new else DeliverPolicy.ALL
+        elif resume is None and not self._all and stream.config.retention != RetentionPolicy.WORK_QUEUE:
+            config.deliver_policy = DeliverPolicy.NEW
         return config
 
     def _event(self, message: NatsMessage, clock: Clock) -> MessageReceived:

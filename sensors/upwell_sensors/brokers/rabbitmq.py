@@ -99,7 +99,7 @@ class RabbitMQSource(BrokerSource[RabbitMessage]):
             data=data,
             headers=kept_headers(raw.headers),
             captures=self._pattern.captures(routing_key) if self._pattern else {},
-            delivery_id=identity_of(data, self._identity) if self._identity else raw.message_id,
+            delivery_id=identity_of(data, self._identity) if self._identity else raw.message_id or None,
             occurred_at=in_utc(raw.timestamp),
             caught_up=caught_up,
             cursor={"heard_at": clock.now().isoformat()},
