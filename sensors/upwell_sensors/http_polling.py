@@ -9,12 +9,10 @@ from urllib.parse import urlsplit
 
 from upwell.definitions.reactions import On, SourceSpec
 from upwell.definitions.resources import EnvVar
-from upwell.durations import format_duration
 from upwell.errors import DefinitionError
 from upwell.events import Json
 from upwell.sources.reaction import Reaction, listener
-from upwell_sensors.parameters import address, duration, jsonpath, one_of, plain, plain_without_secrets
-from upwell_sensors.rhythm import stated_interval
+from upwell_sensors.parameters import address, duration, jsonpath, one_of, plain, plain_without_secrets, poll_interval
 
 Method: TypeAlias = Literal["GET", "POST"]
 Initial: TypeAlias = Literal["all", "latest"]
@@ -71,7 +69,7 @@ def http_poll(
         raise DefinitionError(f"{what}: max_bytes={max_bytes!r} must be larger than 0")
     params: dict[str, Any] = {
         "url": where,
-        "interval": format_duration(timedelta(seconds=stated_interval(interval, what))),
+        "interval": poll_interval(what, interval),
         "items": jsonpath(what, "items", items),
         "item_id": jsonpath(what, "item_id", item_id),
         "cursor": jsonpath(what, "cursor", cursor),

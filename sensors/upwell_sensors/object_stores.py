@@ -8,12 +8,10 @@ from datetime import timedelta
 from typing import Any, Literal, TypeAlias, Unpack, get_args
 
 from upwell.definitions.reactions import On, SourceSpec
-from upwell.durations import format_duration
 from upwell.errors import DefinitionError
 from upwell.sources.reaction import Reaction, listener
-from upwell_sensors.parameters import duration, one_of, plain_without_secrets
+from upwell_sensors.parameters import duration, one_of, plain_without_secrets, poll_interval
 from upwell_sensors.patterns import FilePattern
-from upwell_sensors.rhythm import stated_interval
 
 Initial: TypeAlias = Literal["all", "latest"]
 
@@ -58,7 +56,7 @@ def objects(
         "scheme": scheme,
         "root": pattern.root,
         "pattern": "/".join(pattern.segments),
-        "interval": format_duration(timedelta(seconds=stated_interval(interval, what))),
+        "interval": poll_interval(what, interval),
         "deleted": deleted,
         "initial": one_of(what, "initial", initial, get_args(Initial)),
         "storage_options": plain_without_secrets(what, storage_options or {}),

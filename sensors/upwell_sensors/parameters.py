@@ -16,6 +16,7 @@ from upwell.errors import DefinitionError
 from upwell.events import Json
 
 _SECRET = re.compile(r"(^|[_-])(authorization|cookie|tokens?|secrets?|passwords?|api[_-]?key|access[_-]?key)$", re.I)
+_SHORTEST_INTERVAL = timedelta(milliseconds=100)
 _SECRET_OPTION = {"key", "secret", "token", "password", "account_key", "connection_string", "sas_token"}
 
 
@@ -71,6 +72,20 @@ def duration(what: str, argument: str, value: str | timedelta) -> str:
     length = parse_duration(value, what=f"{what}: {argument}")
     if not length:
         raise DefinitionError(f"{what}: {argument}={value!r} must be longer than nothing")
+    return format_duration(length)
+
+
+def poll_interval(what: str, value: str | timedelta) -> str:
+    """The time from one look to the next, in its shortest form.
+
+    Raises:
+        DefinitionError: it cannot be read, or is too short to be meant.
+    """
+    length = parse_duration(value, what=f"{what}: interval")
+    if length < _SHORTEST_INTERVAL:
+        raise DefinitionError(
+            f"{what}: interval={value!r} is too short; {format_duration(_SHORTEST_INTERVAL)} is the least"
+        )
     return format_duration(length)
 
 

@@ -8,12 +8,10 @@ from typing import Any, Unpack
 
 from upwell.definitions.reactions import On, SourceSpec
 from upwell.definitions.resources import EnvVar
-from upwell.durations import format_duration
 from upwell.errors import DefinitionError
 from upwell.events import Json
 from upwell.sources.reaction import Reaction, listener
-from upwell_sensors.parameters import address, duration
-from upwell_sensors.rhythm import stated_interval
+from upwell_sensors.parameters import address, duration, poll_interval
 from upwell_sensors.sql_polling import stated_overlap
 from upwell_sensors.sql_values import kept
 
@@ -71,7 +69,7 @@ def postgres_notify(
         "cursor_column": cursor_column,
         "start": _start(what, start),
         "overlap": stated_overlap(what, overlap),
-        "interval": format_duration(timedelta(seconds=stated_interval(interval, what))),
+        "interval": poll_interval(what, interval),
         "timeout": duration(what, "timeout", timeout),
     }
     given = {argument: value for argument, value in params.items() if value is not None}

@@ -8,10 +8,7 @@ from datetime import datetime
 import structlog
 
 from upwell.clock import Clock
-from upwell.durations import parse_duration
-from upwell.errors import DefinitionError
 
-_SHORTEST = 0.1  # seconds
 _FIRST_WITHIN = 5.0  # seconds after a start; a thousand sources that start together spread over them
 _JITTER = 0.1  # of the interval
 _FIRST_PAUSE = 1.0  # seconds before it is tried again after trouble
@@ -91,15 +88,3 @@ class Rhythm:
         """Seconds until the next turn that is at least half an interval away: a first look is not followed at once."""
         at = now.timestamp() + self._interval / 2
         return self._interval / 2 + (self._phase * self._interval - at) % self._interval
-
-
-def stated_interval(interval: object, what: str) -> float:
-    """Seconds between looks.
-
-    Raises:
-        DefinitionError: it cannot be read, or is too short to be meant.
-    """
-    seconds = parse_duration(interval, what=f"{what}: interval").total_seconds()  # type: ignore[arg-type]
-    if seconds < _SHORTEST:
-        raise DefinitionError(f"{what}: interval={interval!r} is shorter than {_SHORTEST:g}s, the shortest there is")
-    return seconds

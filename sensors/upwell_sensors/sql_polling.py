@@ -8,11 +8,9 @@ from typing import Any, Literal, TypeAlias, Unpack, get_args
 
 from upwell.definitions.reactions import On, SourceSpec
 from upwell.definitions.resources import EnvVar
-from upwell.durations import format_duration
 from upwell.errors import DefinitionError
 from upwell.sources.reaction import Reaction, listener
-from upwell_sensors.parameters import address, duration, one_of
-from upwell_sensors.rhythm import stated_interval
+from upwell_sensors.parameters import address, duration, one_of, poll_interval
 
 Initial: TypeAlias = Literal["all", "latest"]
 
@@ -68,7 +66,7 @@ def sql_poll(
         "query": query,
         "cursor_column": cursor_column,
         "key": _columns(what, key),
-        "interval": format_duration(timedelta(seconds=stated_interval(interval, what))),
+        "interval": poll_interval(what, interval),
         "overlap": stated_overlap(what, overlap),
         "initial": one_of(what, "initial", initial, get_args(Initial)),
         "batch_size": batch_size,
