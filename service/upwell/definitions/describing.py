@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
-from upwell.definitions.asset_nodes import asset_nodes, dep_nodes, keys_made
+from upwell.definitions.asset_nodes import dep_nodes, keys_made
 from upwell.definitions.checks import AssetCheckSpec
 from upwell.definitions.compute import ComputeDefinition
 from upwell.definitions.declarations import Declarations
 from upwell.definitions.errors import DagsterInvalidDefinitionError, DagsterInvalidDefinitionErrors
-from upwell.definitions.graph import AssetGraph
+from upwell.definitions.graph import AssetGraph, sources_at_odds
 from upwell.definitions.jobs import AssetJobDefinition
 from upwell.definitions.mistakes import mistakes_in
 from upwell.definitions.selection import select
@@ -27,22 +26,24 @@ def build_snapshot(definitions: Declarations, location: str, code_hash: str = ""
             problem names the thing, its file and line, and the mend.
     """
     problems: list[DefinitionError] = list(mistakes_in(definitions))
-    snapshot = Snapshot(
-        location=location,
-        code_hash=code_hash,
-        assets=asset_nodes(definitions.assets_definitions, definitions.computations),
-        steps=tuple(_step_node(key, compute) for key, compute in definitions.computations.items()),
-        checks=_check_nodes(definitions),
-    )
     try:
-        graph = AssetGraph([snapshot])
+        graph = definitions.graph
         jobs = _job_nodes(definitions.jobs, graph, problems)
         sensors = sensor_nodes(definitions, graph, problems)
+        problems += sources_at_odds([*graph.assets.values(), *sensors])
     except DefinitionErrors as wrong:
         problems += wrong.problems
     if problems:
         raise _together(problems)
-    return replace(snapshot, jobs=jobs, sensors=sensors)
+    return Snapshot(
+        location=location,
+        code_hash=code_hash,
+        assets=graph.snapshots[0].assets,
+        steps=tuple(_step_node(key, compute) for key, compute in definitions.computations.items()),
+        checks=_check_nodes(definitions),
+        jobs=jobs,
+        sensors=sensors,
+    )
 
 
 def _together(problems: list[DefinitionError]) -> DagsterInvalidDefinitionError:

@@ -55,7 +55,7 @@ class AssetGraph:
                 if other is None or other.step is None:
                     nodes[node.key] = node
         sensors = [sensor for snap in self.snapshots for sensor in snap.sensors]
-        problems += _sources_at_odds([*nodes.values(), *sensors])
+        problems += sources_at_odds([*nodes.values(), *sensors])
         if problems:
             raise DefinitionErrors(problems)
         named = [dep.asset for node in nodes.values() for dep in node.deps]
@@ -155,8 +155,8 @@ class AssetGraph:
     @cached_property
     def sources(self) -> Mapping[str, SourceSpec]:
         """Every declared source by name."""
-        listeners = (*self.assets.values(), *self.sensors.values())
-        return {on.source.name: on.source for node in listeners for on in node.on}
+        assets = {on.source.name: on.source for node in self.assets.values() for on in node.on}
+        return assets | {on.source.name: on.source for node in self.sensors.values() for on in node.on}
 
     def downstream(self, key: str) -> tuple[str, ...]:
         """The assets that read `key` directly."""
@@ -190,7 +190,7 @@ def _noun(node: SensorNode) -> str:
     return "schedule" if node.kind == "schedule" else "sensor"
 
 
-def _sources_at_odds(nodes: Iterable[AssetNode | SensorNode]) -> Iterator[DefinitionError]:
+def sources_at_odds(nodes: Iterable[AssetNode | SensorNode]) -> Iterator[DefinitionError]:
     """One source may be declared in many places, but everywhere alike: else one place would decide for the others."""
     first: dict[str, tuple[SourceSpec, AssetNode | SensorNode]] = {}
     for node in nodes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from functools import cached_property
 
 from upwell.definitions.declarations import Declarations
 from upwell.definitions.errors import (
@@ -11,7 +12,9 @@ from upwell.definitions.errors import (
     DagsterInvariantViolationError,
     DagsterUnknownPartitionError,
 )
+from upwell.definitions.jobs import AssetJobDefinition
 from upwell.definitions.keys import AssetKey
+from upwell.definitions.partitions.definition import PartitionsDefinition
 from upwell.definitions.run_requests import PARTITION_TAG, RunRequest
 from upwell.definitions.selection import select
 from upwell.definitions.sensing import SensingDefinition
@@ -20,130 +23,138 @@ from upwell.definitions.targets import IMPLICIT_JOB
 from upwell.events import WantedRun
 
 
-def resolved(
-    requests: Iterable[RunRequest], asker: SensingDefinition, project: Declarations | None, now: datetime | None
-) -> list[RunRequest]:
-    """The requests as they count: with the job or the assets that each is for, and with tags that say who asked.
+class Asker:
+    """A sensor or schedule that asks for runs of what `project` has.
 
     `project` is none in a test that gave no definitions; then only what needs none can be asked for. A partition has to
-    exist at `now` (or at present).
-
-    Raises:
-        DagsterInvalidSubsetError: assets that the asker is not for.
-        DagsterUnknownPartitionError: there is no such partition.
-        DagsterInvariantViolationError: a job that the asker may not ask for, or nothing that it could be for.
+    exist at `now`; none is the present.
     """
-    listed = list(requests)
-    if listed and not asker.target.names and asker.target.selection is None:
-        raise DagsterInvariantViolationError(
-            f"{asker.what} asks for a run and does not say of what; give it job=, jobs= or target="
-        )
-    return [_resolved(request, asker, project, now) for request in listed]
 
+    def __init__(self, asking: SensingDefinition, project: Declarations | None, now: datetime | None) -> None:
+        self._asking = asking
+        self._what = asking.what
+        self._names = asking.target.names
+        self._given_project = project
+        self._now = now
+        self._assets_by_job: dict[str, set[str]] = {}
 
-def wanted_run(request: RunRequest, asker: SensingDefinition, project: Declarations) -> WantedRun:
-    """A resolved request as the event that the service acts on.
+    def resolved(self, requests: Iterable[RunRequest]) -> list[RunRequest]:
+        """The requests as they count: with the job or the assets that each is for, and with tags that say who asked.
 
-    Raises:
-        DagsterInvalidSubsetError: assets that are not of the job.
-    """
-    names = asker.target.names
-    job = (request.job_name or names[0]) if asker.target.selection is None else None
-    asked = None if request.asset_selection is None else [key.to_user_string() for key in request.asset_selection]
-    if job is not None and asked is not None:
-        _check_part(asked, _assets_of_job(job, project), f"job {job!r}", asker)
-    if asker.target.selection is not None:
-        everything = assets_wanted(asker, project.graph)
-        _check_part(asked or (), everything, f"what {asker.what} is for", asker)
-        asked = asked or sorted(everything)
-    return WantedRun(
-        run_key=request.run_key,
-        job=job,
-        assets=tuple(project.graph.in_order(asked or ())),
-        partition=request.partition_key,
-        config=dict(request.run_config) or None,
-        tags=request.tags,
-    )
+        Raises:
+            DagsterInvalidSubsetError: assets that the asker is not for.
+            DagsterUnknownPartitionError: there is no such partition.
+            DagsterInvariantViolationError: a job that the asker may not ask for, or nothing that it could be for.
+        """
+        listed = list(requests)
+        if listed and not self._names and self._asking.target.selection is None:
+            raise DagsterInvariantViolationError(
+                f"{self._what} asks for a run and does not say of what; give it job=, jobs= or target="
+            )
+        return [self._resolved(request) for request in listed]
 
+    def wanted_run(self, request: RunRequest) -> WantedRun:
+        """A resolved request as the event that the service acts on.
 
-def _resolved(
-    request: RunRequest, asker: SensingDefinition, project: Declarations | None, now: datetime | None
-) -> RunRequest:
-    names = asker.target.names
-    if asker.target.selection is not None and not names:
-        request = _of_assets(request, asker, _needed(project, asker))
-    elif request.job_name is None and len(names) > 1:
-        raise DagsterInvariantViolationError(
-            f"{asker.what} has several jobs; say which: RunRequest(job_name=one of {', '.join(names)})"
-        )
-    elif request.job_name is not None and request.job_name not in names:
-        raise DagsterInvariantViolationError(
-            f"{asker.what} asks for job {request.job_name!r}; it may ask for {', '.join(names)}. Add it to jobs="
-        )
-    tags = {**request.tags, f"dagster/{asker.noun}_name": asker.name}
-    if request.partition_key and PARTITION_TAG not in request.tags:
-        _check_partition(request, request.partition_key, asker, _needed(project, asker), now)
-        tags[PARTITION_TAG] = request.partition_key
-    return request.with_replaced_attrs(tags=tags)
-
-
-def _of_assets(request: RunRequest, asker: SensingDefinition, project: Declarations) -> RunRequest:
-    everything = assets_wanted(asker, project.graph)
-    if request.asset_selection is None:
-        keys: Sequence[AssetKey] = [AssetKey.from_user_string(key) for key in project.graph.in_order(everything)]
-    else:
-        keys = request.asset_selection
-        _check_part([key.to_user_string() for key in keys], everything, f"what {asker.what} is for", asker)
-    return request.with_replaced_attrs(job_name=IMPLICIT_JOB, asset_selection=list(keys))
-
-
-def _check_part(keys: Iterable[str], whole: Iterable[str], of: str, asker: SensingDefinition) -> None:
-    if strange := sorted(set(keys) - set(whole)):
-        raise DagsterInvalidSubsetError(
-            f"{asker.what} asks for {', '.join(strange)}, which is no part of {of}; it may ask for "
-            f"{', '.join(sorted(whole)) or 'nothing'}"
+        Raises:
+            DagsterInvalidSubsetError: assets that are not of the job.
+        """
+        job = (request.job_name or self._names[0]) if self._asking.target.selection is None else None
+        asked = [key.to_user_string() for key in request.asset_selection or ()]
+        if job is not None and asked:
+            self._check_part(asked, self._assets_of(job), f"job {job!r}")
+        if job is None:
+            self._check_part(asked, self._own_assets, f"what {self._what} is for")
+            asked = asked or sorted(self._own_assets)
+        return WantedRun(
+            run_key=request.run_key,
+            job=job,
+            assets=tuple(self._project.graph.in_order(asked)) if asked else (),
+            partition=request.partition_key,
+            config=dict(request.run_config) or None,
+            tags=request.tags,
         )
 
+    def _resolved(self, request: RunRequest) -> RunRequest:
+        if self._asking.target.selection is not None and not self._names:
+            request = self._of_assets(request)
+        elif request.job_name is None and len(self._names) > 1:
+            raise DagsterInvariantViolationError(
+                f"{self._what} has several jobs; say which: RunRequest(job_name=one of {', '.join(self._names)})"
+            )
+        elif request.job_name is not None and request.job_name not in self._names:
+            raise DagsterInvariantViolationError(
+                f"{self._what} asks for job {request.job_name!r}; it may ask for {', '.join(self._names)}. "
+                "Add the other to jobs="
+            )
+        tags = {**request.tags, f"dagster/{self._asking.noun}_name": self._asking.name}
+        if request.partition_key and PARTITION_TAG not in request.tags:
+            self._check_partition(request, request.partition_key)
+            tags[PARTITION_TAG] = request.partition_key
+        return request.with_replaced_attrs(tags=tags)
 
-def _check_partition(
-    request: RunRequest, key: str, asker: SensingDefinition, project: Declarations, now: datetime | None
-) -> None:
-    if request.asset_selection is not None:
-        _check_part(
-            [one.to_user_string() for one in request.asset_selection], project.graph.assets, "the project", asker
-        )
-        found = project.partitions_of_assets(one.to_user_string() for one in request.asset_selection)
-        whose = "the assets asked for"
-    elif asker.target.selection is not None:
-        found, whose = project.partitions_of_assets(assets_wanted(asker, project.graph)), "its assets"
-    else:
-        name = request.job_name or asker.target.names[0]
-        job = next((job for job in project.jobs if job.name == name), None)
-        own = None if job is None else job.partitions_def
-        found = project.partitions_of_assets(_assets_of_job(name, project)) if own is None else [own]
-        whose = f"job {name!r}"
-    if len(found) != 1:
-        raise DagsterInvariantViolationError(
-            f"{asker.what} asks for partition {key!r}, but {whose} has "
-            f"{'several kinds of partitions' if found else 'no partitions'}; leave partition_key out, or ask for others"
-        )
-    if not found[0].has_partition_key(key, now):
-        raise DagsterUnknownPartitionError(f"{asker.what} asks for partition {key!r}, which {whose} does not have")
+    def _of_assets(self, request: RunRequest) -> RunRequest:
+        if request.asset_selection is None:
+            in_order = self._project.graph.in_order(self._own_assets)
+            keys: Sequence[AssetKey] = [AssetKey.from_user_string(key) for key in in_order]
+        else:
+            keys = request.asset_selection
+            self._check_part((key.to_user_string() for key in keys), self._own_assets, f"what {self._what} is for")
+        return request.with_replaced_attrs(job_name=IMPLICIT_JOB, asset_selection=list(keys))
 
+    def _check_part(self, keys: Iterable[str], whole: Collection[str], of: str) -> None:
+        if strange := sorted(key for key in keys if key not in whole):
+            raise DagsterInvalidSubsetError(
+                f"{self._what} asks for {', '.join(strange)}, which is no part of {of}; it may ask for "
+                f"{', '.join(sorted(whole)) or 'nothing'}"
+            )
 
-def _assets_of_job(name: str, project: Declarations) -> set[str]:
-    for job in project.jobs:
-        if job.name == name:
-            graph = project.graph
-            return {key for key in select(graph, job.selection) if graph.assets[key].step is not None}
-    known = ", ".join(job.name for job in project.jobs) or "none"
-    raise DagsterInvariantViolationError(f"there is no job {name!r}; the jobs are: {known}")
+    def _check_partition(self, request: RunRequest, key: str) -> None:
+        found, whose = self._partitions(request)
+        if len(found) != 1:
+            raise DagsterInvariantViolationError(
+                f"{self._what} asks for partition {key!r}, but of {whose} there are "
+                f"{'several kinds of partitions' if found else 'no partitions'}; leave partition_key out, or ask for "
+                "other assets"
+            )
+        if not found[0].has_partition_key(key, self._now):
+            raise DagsterUnknownPartitionError(f"{self._what} asks for partition {key!r}, and of {whose} there is none")
 
+    def _partitions(self, request: RunRequest) -> tuple[Sequence[PartitionsDefinition], str]:
+        """The partitions that a request may be for, and whose they are."""
+        if request.asset_selection is not None:
+            keys = [one.to_user_string() for one in request.asset_selection]
+            self._check_part(keys, self._project.graph.assets, "the project")
+            return self._project.partitions_of_assets(keys), "the assets asked for"
+        if self._asking.target.selection is not None:
+            return self._project.partitions_of_assets(self._own_assets), f"the assets of {self._what}"
+        name = request.job_name or self._names[0]
+        own = self._job(name).partitions_def
+        return self._project.partitions_of_assets(self._assets_of(name)) if own is None else [own], f"job {name!r}"
 
-def _needed(project: Declarations | None, asker: SensingDefinition) -> Declarations:
-    if project is None:
-        raise DagsterInvariantViolationError(
-            f"{asker.what} asks for assets or a partition, which takes the definitions to check: give the context "
-            "definitions= or repository_def="
-        )
-    return project
+    @cached_property
+    def _project(self) -> Declarations:
+        if self._given_project is None:
+            raise DagsterInvariantViolationError(
+                f"{self._what} asks for assets or a partition, which takes the definitions to check: give the context "
+                "definitions= or repository_def="
+            )
+        return self._given_project
+
+    @cached_property
+    def _own_assets(self) -> set[str]:
+        return assets_wanted(self._asking, self._project.graph)
+
+    def _assets_of(self, job: str) -> set[str]:
+        if job not in self._assets_by_job:
+            graph = self._project.graph
+            chosen = select(graph, self._job(job).selection)
+            self._assets_by_job[job] = {key for key in chosen if graph.assets[key].step is not None}
+        return self._assets_by_job[job]
+
+    def _job(self, name: str) -> AssetJobDefinition:
+        for job in self._project.jobs:
+            if job.name == name:
+                return job
+        known = ", ".join(job.name for job in self._project.jobs) or "none"
+        raise DagsterInvariantViolationError(f"there is no job {name!r}; the jobs are: {known}")

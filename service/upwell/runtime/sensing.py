@@ -22,7 +22,7 @@ from upwell.definitions.errors import DagsterUserCodeExecutionError
 from upwell.definitions.event_records import DagsterEvent, EventLogRecord
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.metadata import decode_metadata, encode_metadata
-from upwell.definitions.resolving import wanted_run
+from upwell.definitions.resolving import Asker
 from upwell.definitions.results import AssetMaterialization, AssetObservation
 from upwell.definitions.run_requests import AddDynamicPartitionsRequest, AssetEvent, PartitionsRequest
 from upwell.definitions.runs import DagsterRun, DagsterRunStatus
@@ -219,9 +219,10 @@ def _report(
     keeps_cursor = not isinstance(definition, ScheduleDefinition | RunStatusSensorDefinition)
     if keeps_cursor and data.cursor is None and task.cursor:
         cursor = ""  # the function set it to none; that is a change, too
+    asker = Asker(definition, project, task.now)
     return SensorReport(
         id=task.id,
-        runs=tuple(wanted_run(request, definition, project) for request in data.run_requests),
+        runs=tuple(map(asker.wanted_run, data.run_requests)),
         skip_reason=data.skip_message,
         cursor=cursor,
         results=tuple(map(_result, data.asset_events)),

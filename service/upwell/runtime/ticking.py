@@ -23,7 +23,7 @@ from upwell.definitions.errors import (
     DagsterUserCodeExecutionError,
 )
 from upwell.definitions.keys import AssetKey
-from upwell.definitions.resolving import resolved
+from upwell.definitions.resolving import Asker
 from upwell.definitions.run_requests import RunRequest, SensorResult, SkipReason
 from upwell.definitions.schedules import ScheduleDefinition
 from upwell.definitions.sensing import SensingDefinition
@@ -48,7 +48,7 @@ async def call_sensor(
     items = await answers(sensor, context, blocking)
     data = sensor_answer(items, sensor.what, cursor=context.cursor, cursor_updated=context.cursor_updated)
     return replace(
-        data, run_requests=resolved(data.run_requests, sensor, context.surroundings.definitions, context.now)
+        data, run_requests=Asker(sensor, context.surroundings.definitions, context.now).resolved(data.run_requests)
     )
 
 
@@ -72,7 +72,7 @@ async def call_about_run(
     answer = await _called(sensor, (told,), blocking)
     _refuse_cursor(answer.value, sensor)
     data = sensor_answer(answer.all_items, sensor.what, cursor=None, cursor_updated=False)
-    requests = resolved(data.run_requests, sensor, context.surroundings.definitions, context.now)
+    requests = Asker(sensor, context.surroundings.definitions, context.now).resolved(data.run_requests)
     return replace(data, run_requests=requests, skip_message=data.skip_message if answer.all_items else None)
 
 
@@ -81,7 +81,7 @@ async def call_schedule(
 ) -> ScheduleExecutionData:
     """What a schedule wants at a tick."""
     data = schedule_answer(await _at_tick(schedule, context, blocking), schedule.what)
-    requests = resolved(data.run_requests, schedule, context.surroundings.definitions, context.tick)
+    requests = Asker(schedule, context.surroundings.definitions, context.tick).resolved(data.run_requests)
     return replace(data, run_requests=requests)
 
 

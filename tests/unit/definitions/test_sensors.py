@@ -150,6 +150,15 @@ def test_an_unguarded_webhook_is_found() -> None:
     assert "'webhook:open' has no secret" in complaint(up.sensor(on=open_to_all)(looking))
 
 
+def test_one_source_with_two_secrets_is_found() -> None:
+    other = SourceSpec(kind="webhook", name="webhook:orders", params={"endpoint": "orders", "secrets": ["x"]})
+    heard = up.asset(name="heard", on=listening())(lambda: None)
+    with pytest.raises(
+        up.DagsterInvalidDefinitionError, match=r"source 'webhook:orders' is declared with other .*secrets"
+    ):
+        build_snapshot(up.Definitions(assets=[heard], sensors=[up.sensor(on=On(source=other))(looking)]), "here")
+
+
 def test_a_resource_that_nobody_defines_is_found_with_its_place() -> None:
     message = complaint(up.sensor(required_resource_keys={"shop"})(looking))
     assert "test_sensors.py:" in message

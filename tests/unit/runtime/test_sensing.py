@@ -180,9 +180,13 @@ async def test_runs_of_assets_name_them() -> None:
         (up.RunRequest(), {"job": None}, "give it job="),
         (up.RunRequest(asset_selection=[customers.key]), {}, "customers, which is no part of job 'daily'"),
         (up.RunRequest(asset_selection=[customers.key]), {"job": None, "target": [orders]}, "it may ask for orders"),
-        (up.RunRequest(partition_key="z"), {"job": BY_REGION}, "job 'by_region' does not have"),
-        (up.RunRequest(partition_key="a"), {}, "job 'daily' has no partitions"),
-        (up.RunRequest(partition_key="z"), {"job": None, "target": [regions]}, "'z', which its assets does not have"),
+        (up.RunRequest(partition_key="z"), {"job": BY_REGION}, "of job 'by_region' there is none"),
+        (up.RunRequest(partition_key="a"), {}, "of job 'daily' there are no partitions"),
+        (
+            up.RunRequest(partition_key="z"),
+            {"job": None, "target": [regions]},
+            "of the assets of sensor 'looking' there is none",
+        ),
     ],
 )
 async def test_what_it_may_not_ask_for_is_refused_with_what_it_may(answer: Any, options: Any, says: str) -> None:
