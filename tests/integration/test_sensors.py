@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -150,3 +152,51 @@ def test_a_location_without_sensors_has_no_evaluator(serve: Callable[..., Any]) 
     with_sensor.wait_for("sensor.evaluated", sensor="counts")
     count = [len(psutil.Process(one.process.pid).children(recursive=True)) for one in (plain, with_sensor)]
     assert count[1] == count[0] + 1
+
+
+def test_new_code_is_evaluated_after_a_reload_and_sensors_that_are_gone_are_not(
+    serve: Callable[..., Any], until: Callable[..., Any]
+) -> None:
+    text = """
+        from upwell import DefaultSensorStatus, asset, sensor
+
+        @asset
+        def unused(): return 1
+
+        @sensor(minimum_interval_seconds=1, default_status=DefaultSensorStatus.RUNNING)
+        def counts(context): context.update_cursor("{0}")
+
+        @sensor(name="only_in_{0}", minimum_interval_seconds=1, default_status=DefaultSensorStatus.RUNNING)
+        def only(context): ...
+    """
+    service = serve(text.format("old"))
+    until(lambda: calls_of(service, "only_in_old"))
+    service.file.write_text(textwrap.dedent(text.format("new")))
+    service.process.send_signal(signal.SIGHUP)
+    service.wait_for("location.loaded", generation=2)
+    until(lambda: calls_of(service, "only_in_new") and calls_of(service, "counts")[-1]["cursor"] == "new")
+    old = len(calls_of(service, "only_in_old"))
+    count = len(calls_of(service, "counts"))
+    until(lambda: len(calls_of(service, "counts")) > count + 1)
+    assert len(calls_of(service, "only_in_old")) == old
+
+
+def test_what_a_database_cannot_hold_fails_its_call_and_no_other(serve: Callable[..., Any], postgres_url: str) -> None:
+    service = serve(
+        """
+        from upwell import DefaultSensorStatus, RunRequest, asset, sensor
+
+        @asset
+        def a(): return 1
+
+        @sensor(minimum_interval_seconds=1, default_status=DefaultSensorStatus.RUNNING, target=[a])
+        def null(context): context.update_cursor("a\\0b")
+
+        @sensor(minimum_interval_seconds=1, default_status=DefaultSensorStatus.RUNNING, target=[a])
+        def good(context): return RunRequest(run_key="one")
+        """,
+        UPWELL_DATABASE_URL=postgres_url,
+    )
+    failed = service.wait_for("sensor.failed", sensor="null")
+    assert failed["error"]
+    service.wait_for("run.succeeded")

@@ -26,7 +26,7 @@ from upwell.events import (
 
 StepResult: TypeAlias = AssetMaterialized | AssetObserved | CheckEvaluated
 
-MOST_EVALUATIONS = 256
+MOST_EVALUATIONS = 320
 """Under way in one worker: the service sends no more, and the worker has a thread for each, so none waits there."""
 
 

@@ -38,8 +38,11 @@ from upwell.sensing.recent import Recent
 from upwell.sensing.steady_clock import SteadyClock
 from upwell.sensing.turns import Turns
 
-_MOST_CALLS = 256
-"""Calls of sensors under way at a time, and as many questions to filters."""
+MOST_CALLS = 256
+"""Calls of sensors under way at a time."""
+
+_MOST_QUESTIONS = 64
+"""Questions to filters under way at a time: no event waits for a sensor that takes its time."""
 
 _GRACE = 5.0  # seconds that calls have to end when the service stops; what does not is called again after the restart
 _PAUSES = (0.05, 0.2, 1.0, 5.0)  # seconds between tries while the journal refuses; the last one repeats
@@ -70,10 +73,11 @@ class SensorCaller:
         self._recent = Recent()
         self._material = Material(queries, self._recent, clock)
         self._filters = Filters(evaluator, self._material, queries, append=self._append, later=self._ask_later)
-        self._calls, self._questions = Turns(_MOST_CALLS), Turns(_MOST_CALLS)
+        self._calls, self._questions = Turns(MOST_CALLS), Turns(_MOST_QUESTIONS)
         self._lanes: dict[str, Lane] = {}
         self._switches: dict[tuple[Listening, str], bool] = {}
         self._graph_changed = anyio.Event()
+        self._restored = anyio.Event()
         self._position = 0
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -83,6 +87,7 @@ class SensorCaller:
             await self._restore()
             self._project.watch(lambda graph: self._graph_changed.set())
             self._follow_graph()
+            self._restored.set()
             self._calls.begin(tasks)
             self._questions.begin(tasks)
             tasks.start_soon(self._keep_up_with_graph)
@@ -112,6 +117,7 @@ class SensorCaller:
         if node is None:
             known = ", ".join(sorted(graph.sensors)) or "none"
             raise LookupError(f"there is no sensor or schedule {name!r}; there are: {known}")
+        await self._restored.wait()
         ids = tuple(event_ids) or await self._material.newest(node)
         lane = self._lanes.get(name)
         memory = lane.memory if lane is not None else Memory()
