@@ -20,6 +20,7 @@ from upwell.execution.executors.workers import WorkerExecutor
 from upwell.execution.locations import Locations
 from upwell.journal.database import StoredJournal, open_journal
 from upwell.oneshot.running import run_once
+from upwell.planning.data_times import DataTimes
 from upwell.planning.planner import plan
 from upwell.reactor.condensing import lane_of
 from upwell.runtime.messages import LocationSpec
@@ -80,10 +81,12 @@ async def _run(
         journal.post(event)
         report.tell(event)
 
+    states = await journal.queries.asset_states()
+    data_times = DataTimes({state.asset: state.data_time for state in states.values()})
     with report.shown():
         tell(run)
         try:
-            await run_once(graph, run.plan, executor, tell, run_id=run.run_id, config=run.config)
+            await run_once(graph, run.plan, executor, tell, run_id=run.run_id, config=run.config, data_times=data_times)
         except anyio.get_cancelled_exc_class():
             tell(RunCanceled(run_id=run.run_id, reason="interrupted"))
             with anyio.CancelScope(shield=True):  # or the next service would take the run up again

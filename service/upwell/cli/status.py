@@ -12,7 +12,7 @@ from upwell.cli.options import Files, Json, Modules, Url, location_specs, quiet_
 from upwell.cli.output import print_json, print_table
 from upwell.cli.service_api import connect
 from upwell.clock import SystemClock
-from upwell.web.models import Asset, AssetList
+from upwell.web.models import Asset, AssetList, Freshness
 from upwell.web.wording import ago
 
 Selection = Annotated[str | None, typer.Argument(metavar="[SELECTION]", help="Which assets; all by default.")]
@@ -37,12 +37,18 @@ def status(
         print_table(("ASSET", "STATUS", "FRESHNESS", "SINCE", "LAST MATERIALIZED"), rows)
 
 
+def _fresh(freshness: Freshness) -> str:
+    """Its own state, and beside it what its input inherits."""
+    late = freshness.inherited_from
+    return freshness.state if late is None else f"{freshness.state} (input late: {late})"
+
+
 def _row(asset: Asset, now: datetime) -> tuple[str, ...]:
     freshness, made = asset.freshness, asset.last_materialization
     return (
         asset.key,
         asset.status,
-        freshness.state if freshness else "-",
+        _fresh(freshness) if freshness else "-",
         ago(freshness.changed_at, now) if freshness else "-",
         ago(made.at, now) if made else "never",
     )

@@ -304,6 +304,10 @@ def _json(data: Json, name: str | None = None) -> Json:
         raise DagsterInvalidMetadata(f"metadata {name or 'value'!r} cannot be written as JSON: {problem}") from None
 
 
+DATA_TIME_NAMES = ("upwell/data_time", "data_time")
+"""Entries that say up to when data are complete; they may be plain datetimes."""
+
+
 def _inferred(name: str, value: object) -> MetadataValue:
     if type(value).__module__ == "numpy" and hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
         value = value.item()
@@ -322,6 +326,8 @@ def _inferred(name: str, value: object) -> MetadataValue:
             return TextMetadataValue(value)
         case AssetKey():
             return DagsterAssetMetadataValue(value)
+        case datetime() if name in DATA_TIME_NAMES:
+            return MetadataValue.timestamp(value)
         case os.PathLike():
             return PathMetadataValue(os.fspath(value))
         case dict() | list():

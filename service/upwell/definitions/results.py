@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from upwell.definitions.checks import AssetCheckResult
+from upwell.definitions.data_times import checked_data_time
 from upwell.definitions.keys import AssetKey, CoercibleToAssetKey
 from upwell.definitions.metadata import MetadataValue, normalize_metadata
 from upwell.definitions.partitions.definition import assign
@@ -58,7 +60,8 @@ class Output(Generic[T_co]):
 class MaterializeResult(Generic[T_co]):
     """An asset was made: by the function itself, or (with `value`) by the IO manager that stores the value.
 
-    `has_value` tells whether a value was given; `None` may be one.
+    `has_value` tells whether a value was given; `None` may be one. `data_time` is the instant up to which its data are
+    complete; by default as far as the oldest of what it was made from.
     """
 
     asset_key: AssetKey | None
@@ -67,6 +70,7 @@ class MaterializeResult(Generic[T_co]):
     data_version: DataVersion | None
     tags: Mapping[str, str] = field(hash=False)
     value: T_co
+    data_time: datetime | None
 
     def __init__(
         self,
@@ -76,6 +80,8 @@ class MaterializeResult(Generic[T_co]):
         data_version: DataVersion | None = None,
         tags: Mapping[str, str] | None = None,
         value: T_co = UNSET,
+        *,
+        data_time: datetime | None = None,
     ) -> None:
         assign(
             self,
@@ -85,6 +91,7 @@ class MaterializeResult(Generic[T_co]):
             data_version=data_version,
             tags=dict(tags or {}),
             value=value,
+            data_time=checked_data_time(data_time, "MaterializeResult"),
         )
 
     @property
@@ -95,13 +102,14 @@ class MaterializeResult(Generic[T_co]):
 
 @dataclass(frozen=True, init=False)
 class ObserveResult:
-    """An asset was looked at, not made."""
+    """An asset was looked at, not made. `data_time` is the instant up to which its data were complete."""
 
     asset_key: AssetKey | None
     metadata: Mapping[str, MetadataValue] = field(hash=False)
     check_results: tuple[AssetCheckResult, ...] = field(hash=False)
     data_version: DataVersion | None
     tags: Mapping[str, str] = field(hash=False)
+    data_time: datetime | None
 
     def __init__(
         self,
@@ -110,6 +118,8 @@ class ObserveResult:
         check_results: Sequence[AssetCheckResult] | None = None,
         data_version: DataVersion | None = None,
         tags: Mapping[str, str] | None = None,
+        *,
+        data_time: datetime | None = None,
     ) -> None:
         assign(
             self,
@@ -118,6 +128,7 @@ class ObserveResult:
             check_results=tuple(check_results or ()),
             data_version=data_version,
             tags=dict(tags or {}),
+            data_time=checked_data_time(data_time, "ObserveResult"),
         )
 
 

@@ -10,6 +10,7 @@ import random
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar, assert_never
 
@@ -22,6 +23,8 @@ from upwell.definitions.project import Project
 from upwell.definitions.retry_policy import RetryPolicy
 from upwell.errors import JournalUnavailable
 from upwell.events import (
+    AssetMaterialized,
+    AssetObserved,
     ErrorInfo,
     Event,
     EventDeadLettered,
@@ -61,6 +64,7 @@ from upwell.execution.run_under_way import RunPhase, RunUnderWay, log_path
 from upwell.journal.journal import Journal, Record
 from upwell.journal.queries import Queries
 from upwell.journal.views import StepView
+from upwell.planning.data_times import DataTimes
 from upwell.runtime.messages import StepReport, trigger_events
 
 T = TypeVar("T")
@@ -96,6 +100,7 @@ class Supervisor:
         self._runs: dict[RunId, RunUnderWay] = {}
         self._recent: OrderedDict[int, Record] = OrderedDict()
         self._known: set[Pair] = set()
+        self._data_times = DataTimes()
         self._attempts_running = 0
         self._idle = anyio.Event()
         self._draining = False
@@ -107,6 +112,7 @@ class Supervisor:
             self._tasks = tasks
             tasks.start_soon(self._retry_when_due)
             tasks.start_soon(self._keep_outbox_empty)
+            await self._remember_data_times()
             position = await self._resume()
             task_status.started()
             await self._follow(position)
@@ -132,6 +138,10 @@ class Supervisor:
                 scope.cancel()
 
     # Following the journal.
+
+    async def _remember_data_times(self) -> None:
+        states = await self._read(self._queries.asset_states)
+        self._data_times = DataTimes({state.asset: state.data_time for state in states.values()})
 
     async def _resume(self) -> int:
         """Take up the runs that had not ended; return the id up to which that is the whole truth."""
@@ -180,6 +190,8 @@ class Supervisor:
                 self._started(self._runs[run_id], record)
             case RunCancelRequested(run_id=run_id) if run_id in self._runs:
                 self._stop(self._runs[run_id])
+            case AssetMaterialized(run_id=None) | AssetObserved(run_id=None) as reported:
+                self._data_times.learn(reported)
             case _:
                 pass
 
@@ -388,12 +400,14 @@ class Supervisor:
             message = f"no loaded code location defines {step.step} any more"
             return StepReport(error=ErrorInfo(type="StepNotDefined", message=message))
         task = run.task(step, node, graph.location_of_step[step.step], ticket.attempt, self._clock.now())
+        reading = self._data_times.reading(graph, step.assets, task.now)
         try:
-            return await self._executor.run(task)
+            report = await self._executor.run(task)
         except Exception as error:
             # The executor's own trouble costs this attempt; the station and all other steps go on.
             log.exception("supervisor.executor_error", run_id=run.run_id, step_id=step.id)
             return StepReport(error=ErrorInfo(type=type(error).__name__, message=str(error)))
+        return replace(report, results=self._data_times.stamped(reading, report.results))
 
     # In the background.
 

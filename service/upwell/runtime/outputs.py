@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from upwell.definitions.checks import AssetCheckResult, AssetCheckSpec
 from upwell.definitions.compute import ComputeDefinition, OutputDefinition
+from upwell.definitions.data_times import data_time_in
 from upwell.definitions.errors import (
     DagsterInvariantViolationError,
     DagsterStepOutputNotFoundError,
@@ -76,7 +78,13 @@ class Outputs:
             case MaterializeResult():
                 self._take_result(value)
             case ObserveResult():
-                self._observe(self._key(value.asset_key), value.metadata, value.tags, value.data_version)
+                self._observe(
+                    self._key(value.asset_key),
+                    value.metadata,
+                    value.tags,
+                    value.data_version,
+                    data_time=value.data_time,
+                )
                 self._take_checks(value.check_results)
             case AssetCheckResult():
                 self._take_check(value)
@@ -175,7 +183,7 @@ class Outputs:
     def _take_result(self, given: MaterializeResult[Any]) -> None:
         output = self._output_for(given.asset_key)
         metadata = self._store(output, given.value, given.metadata) if given.has_value else given.metadata
-        self._materialize(output, metadata, given.tags, given.data_version)
+        self._materialize(output, metadata, given.tags, given.data_version, given.data_time)
         self._take_checks(given.check_results)
 
     def _store(self, output: OutputDefinition, value: Any, metadata: Mapping[str, object]) -> Mapping[str, object]:
@@ -210,21 +218,23 @@ class Outputs:
         metadata: Mapping[str, object] | None = None,
         tags: Mapping[str, str] | None = None,
         data_version: DataVersion | None = None,
+        data_time: datetime | None = None,
     ) -> None:
         if output.name in self._made:
             raise DagsterInvariantViolationError(f"{self._compute.name!r} gave its output {output.name!r} twice")
         self._made.add(output.name)
-        added = self._context.metadata_added_to(output.key)
+        metadata = {**self._context.metadata_added_to(output.key), **(metadata or {})}
         event = AssetMaterialized(
             asset=output.key.to_user_string(),
             partition=self._partition_of(output),
             run_id=self._task.run_id,
             step_id=self._task.step_id,
-            metadata=encode_metadata({**added, **(metadata or {})}),
+            metadata=encode_metadata(metadata),
             tags=dict(tags or {}),
             code_version=output.spec.code_version,
             data_version=data_version.value if data_version else None,
             duration=time.perf_counter() - self._started_at,
+            data_time=data_time or data_time_in(metadata, f"asset {output.key.to_user_string()!r}"),
         )
         self._results.append(event)
 
@@ -236,6 +246,7 @@ class Outputs:
         data_version: DataVersion | None = None,
         description: str | None = None,
         partition: str | None = None,
+        data_time: datetime | None = None,
     ) -> None:
         event = AssetObserved(
             asset=key.to_user_string(),
@@ -246,6 +257,7 @@ class Outputs:
             description=description,
             tags=dict(tags),
             data_version=data_version.value if data_version else None,
+            data_time=data_time or data_time_in(metadata, f"asset {key.to_user_string()!r}"),
         )
         self._results.append(event)
 
@@ -263,6 +275,7 @@ class Outputs:
             metadata=encode_metadata(given.metadata),
             description=given.description,
             tags=dict(given.tags),
+            data_time=data_time_in(given.metadata, f"asset {given.asset_key.to_user_string()!r}"),
         )
         self._results.append(event)
 

@@ -6,7 +6,7 @@ from upwell.definitions.selection import select
 from upwell.definitions.snapshot import AssetNode
 from upwell.planning.status import asset_statuses
 from upwell.web.parts import WebParts
-from upwell.web.presenting import Present
+from upwell.web.presenting import Present, lateness
 from upwell.web.problems import not_found
 
 
@@ -14,11 +14,13 @@ async def read_present(parts: WebParts) -> Present:
     """All assets as they are now."""
     graph = parts.project.graph
     states = await parts.queries.asset_states()
+    freshness = await parts.queries.freshness()
     return Present(
         graph=graph,
         states=states,
         statuses=asset_statuses(graph, states),
-        freshness=await parts.queries.freshness(),
+        freshness=freshness,
+        late=lateness(graph, freshness),
         checks={f"{state.asset}:{state.check}": state for state in await parts.queries.check_states()},
     )
 

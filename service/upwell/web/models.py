@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from upwell.events import CheckSeverity, ErrorInfo, FreshnessState, Json
 from upwell.journal.views import RunStatus, StepStatus
@@ -132,6 +132,7 @@ class Materialization(Answer):
     duration: float | None
     code_version: str | None
     data_version: str | None
+    data_time: datetime | None
     metadata: Metadata
 
 
@@ -143,12 +144,16 @@ class Failure(Answer):
 
 
 class Freshness(Answer):
+    """An asset's own state, and, as another fact, the late asset above it that its input inherits lateness from."""
+
     asset: str
     state: FreshnessState
     changed_at: datetime | None = None
     deadline: datetime | None = None
     last_materialized: datetime | None = None
     cause: str | None = None
+    inherited_from: str | None = None
+    inherited_since: datetime | None = None
 
 
 class FreshnessList(Answer):
@@ -259,17 +264,23 @@ class _Report(Request):
 
 
 class MaterializationReport(_Report):
-    """`POST /events`: an asset was made outside."""
+    """`POST /events`: an asset was made outside; at `materialized_at` where that was earlier.
+
+    `data_time` is up to when its data are complete; by default as far as the oldest of what it reads.
+    """
 
     type: Literal["materialization"]
+    materialized_at: AwareDatetime | None = None
+    data_time: AwareDatetime | None = None
     tags: Mapping[str, str] = Field(default_factory=dict)
     data_version: str | None = None
 
 
 class ObservationReport(_Report):
-    """`POST /events`: something was learnt about an asset."""
+    """`POST /events`: something was learnt about an asset, for example up to when its data are complete."""
 
     type: Literal["observation"]
+    data_time: AwareDatetime | None = None
     tags: Mapping[str, str] = Field(default_factory=dict)
     data_version: str | None = None
 

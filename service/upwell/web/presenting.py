@@ -17,12 +17,21 @@ from upwell.events import PlannedStep, encode
 from upwell.journal.journal import Record
 from upwell.journal.projections import run_of, source_of
 from upwell.journal.views import AssetState, CheckState, FreshnessRow, PartitionState, RunView, StepView
+from upwell.planning.blame import Blame
 from upwell.planning.status import AssetStatus
 from upwell.web import models
 
 _RECENT_PARTITIONS = 50
 
 _POLICY: TypeAdapter[AnyFreshnessPolicy] = TypeAdapter(AnyFreshnessPolicy)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lateness:
+    """The assets that are late, since when, and what makes others' input late."""
+
+    since: Mapping[str, datetime]
+    blame: Blame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +42,7 @@ class Present:
     states: Mapping[str, AssetState]
     statuses: Mapping[str, AssetStatus]
     freshness: Mapping[str, FreshnessRow]
+    late: Lateness
     checks: Mapping[str, CheckState]  # by "asset:name"
 
 
@@ -119,7 +129,7 @@ def present_asset(key: str, present: Present) -> models.Asset:
         partitioned=node.partitions is not None,
         location=present.graph.location_of_step.get(node.step or ""),
         status=present.statuses[key],
-        freshness=present_freshness(node, present.freshness.get(key)),
+        freshness=present_freshness(node, present.freshness.get(key), present.late),
         last_materialization=_materialization(state),
         failure=_failure(state),
         checks_passed=sum(check is not None and check.passed for check in checks),
@@ -147,13 +157,21 @@ def present_asset_detail(
     )
 
 
-def present_freshness(node: AssetNode, row: FreshnessRow | None) -> models.Freshness | None:
+def lateness(graph: AssetGraph, rows: Mapping[str, FreshnessRow]) -> Lateness:
+    """Who is late, and whose input is."""
+    late = {row.asset: row.changed_at for row in rows.values() if row.state == "FAIL" and row.asset in graph.assets}
+    return Lateness(since=late, blame=Blame(graph, late))
+
+
+def present_freshness(node: AssetNode, row: FreshnessRow | None, late: Lateness) -> models.Freshness | None:
     """The state told last; before anything was told it is unknown, and without a policy there is none."""
     if node.freshness is None:
         return None
-    if row is None:
-        return models.Freshness(asset=node.key, state="UNKNOWN")
-    return models.Freshness.model_validate(row)
+    own = models.Freshness(asset=node.key, state="UNKNOWN") if row is None else models.Freshness.model_validate(row)
+    root = late.blame.cause(node.key) if late.since else None
+    if root is None:
+        return own
+    return own.model_copy(update={"inherited_from": root, "inherited_since": late.since[root]})
 
 
 def present_check(check: CheckNode, state: CheckState | None) -> models.Check:
@@ -193,7 +211,7 @@ def present_lineage(keys: Iterable[str], present: Present) -> models.Lineage:
 
 def _lineage_node(key: str, present: Present) -> models.LineageNode:
     node = present.graph.assets[key]
-    freshness = present_freshness(node, present.freshness.get(key))
+    freshness = present_freshness(node, present.freshness.get(key), present.late)
     return models.LineageNode(
         key=key,
         group=node.group,
@@ -215,6 +233,7 @@ def _materialization(state: AssetState) -> models.Materialization | None:
         duration=state.duration,
         code_version=state.code_version,
         data_version=state.data_version,
+        data_time=state.data_time,
         metadata=state.metadata,
     )
 

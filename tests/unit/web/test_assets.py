@@ -183,3 +183,16 @@ async def test_the_summary_is_a_sentence(
     if events:
         await journal.append(*events)
     assert (await client.get("/api/v1/explain", params={"asset": "raw/orders"})).json()["summary"] == summary
+
+
+async def test_an_asset_that_is_on_time_shows_that_its_input_is_late(
+    client: httpx.AsyncClient, journal: StoredJournal, clock: FakeClock
+) -> None:
+    now = clock.now()
+    await journal.append(
+        FreshnessChanged(asset="raw/orders", state="FAIL", previous_state="PASS", changed_at=now),
+        FreshnessChanged(asset="fct_orders", state="PASS", previous_state="UNKNOWN", changed_at=now),
+    )
+    (row,) = (await client.get("/api/v1/freshness")).json()["freshness"]
+    assert (row["state"], row["cause"], row["inherited_from"]) == ("PASS", None, "raw/orders")
+    assert row["inherited_since"] == "2024-05-01T12:00:00Z"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -10,6 +11,8 @@ from upwell.events import AssetMaterialized, AssetObserved, CheckEvaluated, RunI
 from upwell.journal.database import StoredJournal
 
 pytestmark = pytest.mark.anyio
+
+NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 
 async def test_the_journal_comes_newest_first_in_pages(client: httpx.AsyncClient, journal: StoredJournal) -> None:
@@ -58,7 +61,42 @@ async def test_an_external_materialisation_is_recorded(client: httpx.AsyncClient
     body = {"type": "materialization", "asset": "customers", "metadata": {"rows": 3}, "tags": {"by": "spark"}}
     answer = await client.post("/api/v1/events", json=body)
     assert (answer.status_code, answer.json()) == (202, {"event_ids": [1]})
-    assert await newest(journal) == AssetMaterialized(asset="customers", metadata={"rows": 3}, tags={"by": "spark"})
+    assert await newest(journal) == AssetMaterialized(
+        asset="customers", metadata={"rows": 3}, tags={"by": "spark"}, data_time=NOW
+    )
+
+
+async def test_what_was_made_earlier_is_reported_with_its_time(
+    client: httpx.AsyncClient, journal: StoredJournal
+) -> None:
+    made_at = NOW - timedelta(hours=2)
+    body = {"type": "materialization", "asset": "customers", "materialized_at": made_at.isoformat()}
+    await client.post("/api/v1/events", json=body)
+    assert await newest(journal) == AssetMaterialized(asset="customers", materialized_at=made_at, data_time=made_at)
+    assert (await journal.queries.asset_states())["customers"].materialized_at == made_at
+
+
+async def test_a_report_is_as_old_as_the_oldest_of_its_inputs(
+    client: httpx.AsyncClient, journal: StoredJournal
+) -> None:
+    old = NOW - timedelta(days=2)
+    observed = {"type": "observation", "asset": "customers", "metadata": {"data_time": old.isoformat()}}
+    await client.post("/api/v1/events", json=observed)
+    await client.post("/api/v1/events", json={"type": "materialization", "asset": "raw/orders"})
+    await client.post("/api/v1/events", json={"type": "materialization", "asset": "fct_orders"})
+    assert (await newest(journal)).data_time == old
+    page = (await client.get("/api/v1/assets/fct_orders")).json()
+    assert page["last_materialization"]["data_time"] == "2024-04-29T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"materialized_at": "2024-05-01T12:00:00"}, {"data_time": "soon"}, {"metadata": {"data_time": "soon"}}],
+)
+async def test_a_time_that_is_none_is_refused(client: httpx.AsyncClient, wrong: dict[str, Any]) -> None:
+    answer = await client.post("/api/v1/events", json={"type": "materialization", "asset": "customers", **wrong})
+    assert answer.status_code == 422
+    assert "time" in answer.text
 
 
 async def test_an_observation_is_recorded(client: httpx.AsyncClient, journal: StoredJournal) -> None:
@@ -78,9 +116,12 @@ CLOUD = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/spark", "content-
 
 
 async def test_a_report_may_be_a_cloud_event(client: httpx.AsyncClient, journal: StoredJournal) -> None:
-    headers = CLOUD | {"ce-type": "asset.materialized", "ce-subject": "customers"}
+    headers = CLOUD | {"ce-type": "asset.materialized", "ce-subject": "customers", "ce-time": "2024-05-01T11:00:00Z"}
     assert (await client.post("/api/v1/events", json={"metadata": {"rows": 1}}, headers=headers)).status_code == 202
-    assert await newest(journal) == AssetMaterialized(asset="customers", metadata={"rows": 1})
+    hour_ago = NOW - timedelta(hours=1)
+    assert await newest(journal) == AssetMaterialized(
+        asset="customers", metadata={"rows": 1}, materialized_at=hour_ago, data_time=hour_ago
+    )
     structured = {
         "specversion": "1.0",
         "id": "2",

@@ -8,6 +8,7 @@ from upwell.web import models
 from upwell.web.catalogue import find_asset, read_present, selected
 from upwell.web.parts import Parts
 from upwell.web.presenting import (
+    lateness,
     present_asset,
     present_asset_detail,
     present_check,
@@ -46,7 +47,8 @@ async def list_freshness(parts: Parts, select: str | None = None) -> models.Fres
     """The freshness of every asset that has a policy."""
     graph = parts.project.graph
     rows = await parts.queries.freshness()
-    found = [present_freshness(graph.assets[key], rows.get(key)) for key in selected(parts, select)]
+    late = lateness(graph, rows)
+    found = [present_freshness(graph.assets[key], rows.get(key), late) for key in selected(parts, select)]
     return models.FreshnessList(freshness=tuple(one for one in found if one is not None))
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from upwell.definitions.data_times import data_time_in
+from upwell.definitions.errors import DagsterInvariantViolationError
 from upwell.definitions.graph import AssetGraph
 from upwell.errors import PartitionError
 from upwell.events import AssetMaterialized, AssetObserved, CheckEvaluated, Json
+from upwell.planning.data_times import inherited
 from upwell.web import cloudevents, models, payloads
 from upwell.web.catalogue import find_asset
 from upwell.web.parts import Parts, WebParts
@@ -71,7 +75,10 @@ async def report_event(request: Request, parts: Parts) -> Response:
         return wrong_fields(error.errors())
     except Rejected as rejected:
         raise ProblemError(rejected.status, rejected.detail) from None
-    receipts = await parts.journal.append(_event(report, parts))
+    event = _event(report, parts)
+    if isinstance(event, AssetMaterialized) and event.data_time is None:
+        event = await _with_data_time(event, parts)
+    receipts = await parts.journal.append(event)
     accepted = models.EventsAccepted(event_ids=tuple(receipt.id for receipt in receipts))
     return Response(accepted.model_dump_json(), 202, media_type="application/json")
 
@@ -99,8 +106,10 @@ def _read_report(request: Request, body: bytes) -> Json:
     if kind is None:
         raise Rejected(422, f"The CloudEvent's type is none of {', '.join(_CLOUD_TYPES)}.")
     data = event.data if isinstance(event.data, dict) else {}
-    subject = {"asset": event.attributes["subject"]} if "subject" in event.attributes else {}
-    return {**subject, **data, "type": kind}
+    about: dict[str, Json] = {"asset": event.attributes["subject"]} if "subject" in event.attributes else {}
+    if kind == "materialization" and event.occurred_at is not None:
+        about["materialized_at"] = event.occurred_at
+    return {**about, **data, "type": kind}
 
 
 def _event(report: models.Report, parts: WebParts) -> AssetMaterialized | AssetObserved | CheckEvaluated:
@@ -109,13 +118,31 @@ def _event(report: models.Report, parts: WebParts) -> AssetMaterialized | AssetO
         _check_partition(parts.project.graph, report.asset, report.partition, parts)
     match report:
         case models.MaterializationReport():
-            return AssetMaterialized(**report.model_dump(exclude={"type"}))
+            return AssetMaterialized(**_fields(report))
         case models.ObservationReport():
-            return AssetObserved(**report.model_dump(exclude={"type"}))
+            return AssetObserved(**_fields(report))
         case models.CheckReport():
             declared = parts.project.graph.checks.get(f"{node.key}:{report.check}")
             blocking = declared is not None and declared.blocking
             return CheckEvaluated(**report.model_dump(exclude={"type"}), blocking=blocking)
+
+
+def _fields(report: models.MaterializationReport | models.ObservationReport) -> dict[str, Any]:
+    """What was reported, by field; the data time may stand among the metadata, too."""
+    fields = report.model_dump(exclude={"type"})
+    try:
+        said = data_time_in(report.metadata, f"asset {report.asset!r}")
+    except DagsterInvariantViolationError as error:
+        raise ProblemError(422, str(error)) from None
+    return {**fields, "data_time": report.data_time or said}
+
+
+async def _with_data_time(event: AssetMaterialized, parts: WebParts) -> AssetMaterialized:
+    """What was made outside is as old as the oldest of what it reads, where nobody says otherwise."""
+    graph, now = parts.project.graph, parts.clock.now()
+    states = await parts.queries.asset_states(graph.upstream(event.asset))
+    known = {state.asset: state.data_time for state in states.values()}
+    return replace(event, data_time=inherited(graph, event.asset, event.partition, known, event.made_at(now)))
 
 
 def _check_partition(graph: AssetGraph, asset: str, partition: str, parts: WebParts) -> None:
