@@ -58,7 +58,12 @@ class Asker:
 
         Raises:
             DagsterInvalidSubsetError: assets that are not of the job.
+            DagsterInvariantViolationError: checks without their assets.
         """
+        if request.asset_check_keys and not request.asset_selection:
+            raise DagsterInvariantViolationError(
+                f"{self._what} asks for checks alone; ask for their assets by asset_selection=, and the checks run, too"
+            )
         job = (request.job_name or self._names[0]) if self._asking.target.selection is None else None
         asked = [key.to_user_string() for key in request.asset_selection or ()]
         if job is not None and asked:

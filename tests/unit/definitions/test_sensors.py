@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -191,3 +193,13 @@ def test_sensors_at_the_top_level_of_a_module_are_found() -> None:
 def test_the_assets_of_a_target_come_along() -> None:
     project = up.Definitions(assets=[orders], sensors=[up.sensor(target=[orders, customers])(looking)])
     assert [asset.key.to_user_string() for asset in project.assets] == ["orders", "customers"]
+
+
+def test_the_example_of_the_document_loads() -> None:
+    document = (Path(__file__).parents[3] / "docs" / "sensors.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
+    module = ModuleType("example")
+    exec(compile(example, "docs/sensors.md", "exec"), vars(module))
+    snapshot = build_snapshot(project_from_module(module), "here")
+    assert {node.name: node.active for node in snapshot.sensors if not node.active} == {"paused": False}
+    assert len(snapshot.sensors) == 7
