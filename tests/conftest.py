@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ import asyncpg
 import httpx
 import psutil
 import pytest
+
+from upwell.clock import FakeClock
 
 
 @pytest.fixture
@@ -172,6 +175,7 @@ class Listening:
     def __init__(self, cursor: dict[str, Any] | None, batches: int | None) -> None:
         self.cursor = dict(cursor or {})
         self.events: list[Any] = []
+        self.killed = False
         self._batches = batches
 
     @property
@@ -182,7 +186,8 @@ class Listening:
         async with aclosing(source.events(dict(self.cursor), clock)) as batches:
             async for batch in batches:
                 if self._batches == 0:
-                    return  # as if killed before the commit
+                    self.killed = True  # before the commit
+                    return
                 self._batches = None if self._batches is None else self._batches - 1
                 self.events += [event for event in batch if event.kind != "source.advanced"]
                 for event in batch:
@@ -206,6 +211,39 @@ async def listening(
         tasks.start_soon(heard.run, source, clock)
         yield heard
         tasks.cancel_scope.cancel()
+
+
+class PollClock(FakeClock):
+    """Time of one source that polls; it passes only while the source rests."""
+
+    def __init__(self) -> None:
+        super().__init__(datetime(2024, 3, 1, 12, tzinfo=UTC))
+        self._rests = 0
+        self._is_resting = False
+
+    async def sleep(self, seconds: float) -> None:
+        self._rests += 1
+        self._is_resting = True
+        try:
+            await super().sleep(seconds)
+        finally:
+            self._is_resting = False
+
+    async def turn(self) -> None:
+        """Let time pass until the source has looked, has told all of it, and rests again."""
+        with anyio.fail_after(20):
+            while self._rests == 0:
+                await anyio.sleep(0.002)
+            before = self._rests
+            while self._rests == before:
+                if self._is_resting:
+                    await self.advance(1)
+                await anyio.sleep(0.002)
+
+
+@pytest.fixture
+def poll_clock() -> Callable[[], PollClock]:
+    return PollClock
 
 
 @pytest.fixture(name="listening")

@@ -29,10 +29,10 @@ NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 class Database:
     """A database with a table `orders`, and listeners to it."""
 
-    def __init__(self, url: str, listening: Callable[..., Any]) -> None:
+    def __init__(self, url: str, listening: Callable[..., Any], poll_clock: Callable[..., Any]) -> None:
         self.url = url
         self.engine = create_async_engine(url, poolclass=NullPool)
-        self._listening = listening
+        self.listening, self.clock = listening, poll_clock
 
     async def execute(self, *statements: str) -> None:
         async with self.engine.begin() as connection:
@@ -51,44 +51,32 @@ class Database:
         if "query" in options:
             options |= {"table": None, "name": "query"}
         on = sql_poll(self.url, **options)
-        source = Looking(on.source.name, **on.source.params)
-        clock = FakeClock(NOON)
-        async with self._listening(source, clock, since, batches=batches) as heard:
-
-            async def look() -> None:
-                before = source.fetches
-                while source.fetches == before:
-                    await clock.advance(1)
-                    await anyio.sleep(0.002)
-                await anyio.sleep(0.1)
-
-            heard.look = look
-            await look()
+        source = SqlPollSource(on.source.name, **on.source.params)
+        async with self.listening(source, clock := self.clock(), since, batches=batches) as heard:
+            heard.look = clock.turn
+            if batches is None:
+                await clock.turn()
+            else:
+                await clock.advance(5)
+                await heard.until(lambda: heard.killed)
             yield heard
 
 
-class Looking(SqlPollSource):
-    """Counts what it asks."""
-
-    fetches = 0
-
-    async def _fetch(self, *arguments: Any) -> list[Any]:
-        found = await super()._fetch(*arguments)
-        self.fetches += 1
-        return found
-
-
 @pytest.fixture
-async def database(journal_url: str, listening: Callable[..., Any]) -> AsyncIterator[Database]:
-    found = Database(journal_url, listening)
+async def database(
+    journal_url: str, listening: Callable[..., Any], poll_clock: Callable[..., Any]
+) -> AsyncIterator[Database]:
+    found = Database(journal_url, listening, poll_clock)
     await found.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, updated INTEGER, note TEXT)")
     yield found
     await found.engine.dispose()
 
 
 @pytest.fixture
-async def postgres(postgres_url: str, listening: Callable[..., Any]) -> AsyncIterator[Database]:
-    found = Database(postgres_url, listening)
+async def postgres(
+    postgres_url: str, listening: Callable[..., Any], poll_clock: Callable[..., Any]
+) -> AsyncIterator[Database]:
+    found = Database(postgres_url, listening, poll_clock)
     yield found
     await found.engine.dispose()
 
@@ -142,7 +130,7 @@ class TestRows:
     async def test_told_but_not_committed_are_told_again_and_no_others(self, database: Database) -> None:
         await database.execute(*(f"INSERT INTO orders VALUES ({n}, {n // 4}, 'a')" for n in range(25)))
         async with database.poll(initial="all", batch_size=10, batches=1) as killed:
-            await anyio.sleep(0.1)
+            pass
         async with database.poll(killed.cursor, initial="all", batch_size=10) as heard:
             await heard.until(lambda: len(heard.events) == 15)
         assert ids(killed) + ids(heard) == [*range(25)]
@@ -253,19 +241,11 @@ class TestTrouble:
 
     async def test_with_a_table_that_is_not_there_is_logged_once_and_got_over(self, postgres: Database) -> None:
         with structlog.testing.capture_logs() as lines:
-            clock = FakeClock(NOON)
-            source = Looking(
-                "orders", url=postgres.url, table="orders", cursor_column="updated", interval="30s", initial="all"
-            )
-            async with postgres._listening(source, clock) as heard:
-                for _ in range(20):
-                    await clock.advance(1)
-                    await anyio.sleep(0.02)
+            async with postgres.poll(initial="all") as heard:
+                await heard.look()
                 await postgres.execute("CREATE TABLE orders (id INT, updated INT)", "INSERT INTO orders VALUES (1, 1)")
-                for _ in range(40):
-                    await clock.advance(1)
-                    await anyio.sleep(0.02)
-                await heard.until(lambda: heard.events)
+                await heard.look()
+        assert ids(heard) == [1]
         assert [line["event"] for line in lines] == ["source.unreachable", "source.recovered"]
         assert "orders" in lines[0]["error"]
 
@@ -296,7 +276,7 @@ class TestTrouble:
             interval="30s", timeout="200ms", initial="all",
         )  # fmt: skip
         with structlog.testing.capture_logs() as lines:
-            async with postgres._listening(source, clock) as heard:
+            async with postgres.listening(source, clock) as heard:
                 await clock.advance(5)
                 await heard.until(lambda: lines)
         assert (heard.events, heard.cursor) == ([], {})

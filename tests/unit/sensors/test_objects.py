@@ -31,25 +31,15 @@ pytestmark = pytest.mark.anyio
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 
 
-class Counting(ObjectSource):
-    looks = 0
-
-    async def _look(self, known: Any) -> Any:
-        try:
-            return await super()._look(known)
-        finally:
-            self.looks += 1
-
-
 class Store:
     """A bucket in memory, and listeners to it."""
 
-    def __init__(self, listening: Callable[..., Any]) -> None:
+    def __init__(self, listening: Callable[..., Any], poll_clock: Callable[..., Any]) -> None:
         self.bucket = uuid.uuid4().hex
         self.url = f"memory://{self.bucket}"
         self.files = fsspec.filesystem("memory")
         self.files.makedirs(f"/{self.bucket}")
-        self._listening = listening
+        self._listening, self._clock = listening, poll_clock
 
     def put(self, name: str, content: bytes = b"x") -> None:
         self.files.pipe(f"/{self.bucket}/{name}", content)
@@ -61,25 +51,20 @@ class Store:
     async def listen(self, pattern: str = "*.csv", since: Any = None, **options: Any) -> AsyncIterator[Any]:
         batches = options.pop("batches", None)
         on = objects(f"{self.url}/{pattern}", **options)
-        source = Counting(on.source.name, **on.source.params)
-        clock = FakeClock(NOON)
-        async with self._listening(source, clock, since, batches=batches) as heard:
-
-            async def turn() -> None:
-                before = source.looks
-                while source.looks == before:
-                    await clock.advance(1)
-                    await anyio.sleep(0.002)
-                await anyio.sleep(0.05)
-
-            heard.turn = turn
-            await turn()
+        source = ObjectSource(on.source.name, **on.source.params)
+        async with self._listening(source, clock := self._clock(), since, batches=batches) as heard:
+            heard.turn = clock.turn
+            if batches is None:
+                await clock.turn()
+            else:
+                await clock.advance(5)
+                await heard.until(lambda: heard.killed)
             yield heard
 
 
 @pytest.fixture
-def store(listening: Callable[..., Any]) -> Store:
-    return Store(listening)
+def store(listening: Callable[..., Any], poll_clock: Callable[..., Any]) -> Store:
+    return Store(listening, poll_clock)
 
 
 def told(heard: Any) -> list[tuple[str, str]]:
@@ -186,7 +171,9 @@ async def test_files_on_a_disk_are_objects_too(tmp_path: Path, listening: Callab
     assert heard.events[0].path == str(tmp_path / "a.csv")
 
 
-async def test_a_store_that_hangs_is_given_up_and_does_not_gather_threads(listening: Callable[..., Any]) -> None:
+async def test_a_store_that_hangs_is_given_up_and_does_not_gather_threads(
+    listening: Callable[..., Any], poll_clock: Callable[..., Any]
+) -> None:
     hanging = threading.Semaphore(0)
     calls: list[str] = []
 
@@ -196,14 +183,13 @@ async def test_a_store_that_hangs_is_given_up_and_does_not_gather_threads(listen
             hanging.acquire()
             return []
 
-    clock = FakeClock(NOON)
+    clock = poll_clock()
     source = ObjectSource("hanging", scheme="memory", root="/b", pattern="*", interval="1s", timeout="50ms")
     source._files = Hanging()
     with structlog.testing.capture_logs() as lines:
         async with listening(source, clock):
-            for _ in range(8):
-                await clock.advance(2)
-                await anyio.sleep(0.07)
+            for _ in range(4):
+                await clock.turn()
         hanging.release()
     assert calls == ["b"]
     assert [line["kind"] for line in lines] == ["timeout"]
