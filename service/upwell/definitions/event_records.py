@@ -81,6 +81,7 @@ class DagsterEvent:
         )
 
     step_failure_data = event_specific_data
+    step_materialization_data = event_specific_data
 
 
 @dataclass(frozen=True, kw_only=True)

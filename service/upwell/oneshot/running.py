@@ -29,6 +29,7 @@ from upwell.definitions.errors import (
 )
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.resources import IOManager
+from upwell.definitions.run_requests import PARTITION_TAG
 from upwell.definitions.runs import EPHEMERAL_JOB, DagsterRun, DagsterRunStatus
 from upwell.definitions.selection import CoercibleToAssetSelection, select
 from upwell.definitions.snapshot import Snapshot
@@ -136,7 +137,12 @@ def execute(
     steps = plan(graph, dict.fromkeys(chosen, (None,)), now=SystemClock().now(), downstream=False)
     _check_whole(steps, chosen)
 
-    run = DagsterRun(run_id=new_run_id(), tags=dict(tags or {}), run_config=run_config, job_name=job_name)
+    run = DagsterRun(
+        run_id=new_run_id(),
+        tags={**(tags or {}), **({PARTITION_TAG: partition_key} if partition_key is not None else {})},
+        run_config=run_config,
+        job_name=job_name,
+    )
     record = RunRecord(run.run_id)
     errors: list[BaseException] = []
     executor = InProcessExecutor(definitions, io_manager=kept.watch(instance.io_manager), on_error=errors.append)

@@ -45,6 +45,7 @@ def run(dg, kit):
                 "key": event.dagster_event.asset_key.to_user_string(),
                 "rows": materialization.metadata["rows"].value if "rows" in materialization.metadata else "none",
                 "why": str(event.asset_materialization.description),
+                "again": str(event.dagster_event.step_materialization_data.materialization is materialization),
                 "type": event.dagster_event.event_type_value,
                 "run": str(bool(event.run_id)),
                 "time": str(event.timestamp > 1),

@@ -10,6 +10,10 @@ def run(dg, kit):
     def bad():
         raise ValueError("it broke")
 
+    @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a"]))
+    def sales():
+        return 1
+
     job = dg.define_asset_job("daily", selection=[good])
     defs = dg.Definitions(assets=[good, bad], jobs=[job])
     status = dg.DagsterRunStatus
@@ -42,6 +46,9 @@ def run(dg, kit):
     def runs_the_job(instance):
         look = defs.resolve_job_def if hasattr(defs, "resolve_job_def") else defs.get_job_def
         look("daily").execute_in_process(instance=instance)
+
+    def makes_a_day(instance):
+        dg.materialize([sales], instance=instance, partition_key="a")
 
     def both(instance):
         wins(instance)
@@ -84,6 +91,9 @@ def run(dg, kit):
             "watches a job that runs": lambda: ticks(lambda context: None, runs_the_job, monitored_jobs=[job]),
             "names the job": lambda: ticks(
                 lambda context: dg.RunRequest(context.dagster_run.job_name), runs_the_job, wins, request_job=job
+            ),
+            "names the partition": lambda: ticks(
+                lambda context: dg.RunRequest(context.partition_key), makes_a_day, request_job=job
             ),
             "without a target": lambda: ticks(asks, wins),
             "without an instance": lambda: failure.evaluate_tick(dg.build_sensor_context()),
