@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from upwell.definitions.definitions import Definitions as DeclaredDefinitions
 from upwell.definitions.jobs import AssetJobDefinition
+from upwell.definitions.run_config import RunConfig
 from upwell.events import Json
 from upwell.oneshot.instance import DagsterInstance
 from upwell.oneshot.result import ExecuteInProcessResult
@@ -26,7 +27,7 @@ class JobDefinition:
 
     def execute_in_process(
         self,
-        run_config: Json = None,
+        run_config: RunConfig | Json = None,
         instance: DagsterInstance | None = None,
         partition_key: str | None = None,
         raise_on_error: bool = True,

@@ -29,6 +29,7 @@ from upwell.definitions.errors import (
 )
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.resources import IOManager
+from upwell.definitions.run_config import RunConfig
 from upwell.definitions.run_requests import PARTITION_TAG
 from upwell.definitions.runs import EPHEMERAL_JOB, DagsterRun, DagsterRunStatus
 from upwell.definitions.selection import CoercibleToAssetSelection, select
@@ -76,7 +77,7 @@ def materialize(
     selection: CoercibleToAssetSelection | None = None,
     partition_key: str | None = None,
     resources: Mapping[str, object] | None = None,
-    run_config: Json = None,
+    run_config: RunConfig | Json = None,
     tags: Mapping[str, str] | None = None,
     instance: DagsterInstance | None = None,
     raise_on_error: bool = True,
@@ -88,7 +89,7 @@ def materialize(
         selection: which of them; by default all that are computed here. A selected asset's checks run, too.
         partition_key: the partition to make of those that are partitioned.
         resources: by key; `io_manager` stores values, which are kept in memory by default.
-        run_config: `{"ops": {name: {"config": …}}}` for functions that take config.
+        run_config: a `RunConfig`, or `{"ops": {name: {"config": …}}}`, for functions that take config.
         tags: for `context.run_tags` and the instance's record of the run.
         instance: remembers runs and materialisations; by default one that nobody sees.
         raise_on_error: raise what the first failing function raised, instead of telling it by the result.
@@ -118,12 +119,13 @@ def execute(
     selection: CoercibleToAssetSelection | None,
     partition_key: str | None,
     resources: Mapping[str, object] | None,
-    run_config: Json,
+    run_config: RunConfig | Json,
     tags: Mapping[str, str] | None,
     instance: DagsterInstance | None,
     raise_on_error: bool,
 ) -> ExecuteInProcessResult:
     """The same for a job of this name."""
+    run_config = run_config.to_config_dict() if isinstance(run_config, RunConfig) else run_config
     instance = instance or DagsterInstance.ephemeral()
     kept = KeptValues()
     given = dict(resources or {})

@@ -39,6 +39,9 @@ def run(dg, kit):
             "schedule": lambda: ops(ticking.evaluate_tick(context).run_requests[0].run_config),
             "schedule of fields": lambda: ops(fields.evaluate_tick(context).run_requests[0].run_config),
             "schedule of a function": lambda: ops(by_function.evaluate_tick(context).run_requests[0].run_config),
+            "materialize": lambda: dg.materialize(
+                [orders], run_config=whole, instance=dg.DagsterInstance.ephemeral()
+            ).output_for_node("orders"),
             "job": lambda: (
                 dg.Definitions(assets=[orders], jobs=[dg.define_asset_job("now", selection=[orders], config=whole)])
                 .resolve_job_def("now")
