@@ -215,7 +215,10 @@ async def test_an_exception_is_the_error_of_its_call_and_costs_no_process(shop: 
 
 async def test_an_asynchronous_sensor_is_cancelled_at_its_timeout(shop: Shop) -> None:
     before = (await shop.call("pid")).cursor
-    assert await shop.error_of("sleeps", timeout=0.2) == "Timeout: sensor sleeps took longer than its timeout of 0.2 s"
+    report = await shop.call("sleeps", timeout=0.2)
+    assert report.error is not None and report.error.type == "Timeout"
+    assert report.error.message == "sensor sleeps took longer than its timeout of 0.2 s"
+    assert "async def sleeps(): await asyncio.sleep(3600)" in str(report.error.traceback)
     assert (await shop.call("pid")).cursor == before
 
 
@@ -228,6 +231,13 @@ async def test_a_synchronous_sensor_is_abandoned_and_its_worker_replaced_when_th
     assert error.startswith("Timeout") and "its worker is replaced" in error
     assert {report.cursor for report in reports} == {before}
     assert (await shop.call("pid")).cursor != before
+
+
+async def test_the_error_of_an_abandoned_sensor_says_where_it_hangs(shop: Shop) -> None:
+    report = await shop.call("sleeps_in_a_thread", timeout=0.3)
+    assert report.error is not None and report.error.traceback is not None
+    first, *_, last = report.error.traceback.splitlines()[1:]
+    assert "shop.py" in first and last.strip() == "def sleeps_in_a_thread(): time.sleep(3600)"
 
 
 @pytest.mark.parametrize("sensor", ["blocks_the_loop", "will_not_be_cancelled", "sleeps_in_c"])

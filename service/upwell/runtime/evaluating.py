@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,7 +33,7 @@ from upwell.runtime.messages import (
 from upwell.runtime.named_lines import SPEAKER, Speaker
 from upwell.runtime.protocol import encode
 from upwell.runtime.sensing import answer_filters, evaluate
-from upwell.runtime.tracebacks import error_info
+from upwell.runtime.tracebacks import error_info, where_is
 
 T = TypeVar("T")
 
@@ -86,14 +87,19 @@ class Evaluations:
 
     async def _answer(self, task: Evaluation, code: Code) -> EvaluationReport | Abandoned:
         threads = _Threads(self._threads)
+        where: str | None = None
         with anyio.move_on_after(task.timeout):
-            if isinstance(task, SensorTask):
-                return await evaluate(task, code, blocking=threads, log=self._log)
-            return await answer_filters(task, code, blocking=threads)
+            try:
+                if isinstance(task, SensorTask):
+                    return await evaluate(task, code, blocking=threads, log=self._log)
+                return await answer_filters(task, code, blocking=threads)
+            except asyncio.CancelledError as stopped:
+                where = error_info(stopped).traceback
+                raise
         if threads.busy:
-            return Abandoned(id=task.id)
+            return Abandoned(id=task.id, traceback=threads.where())
         message = f"{_name(task)} took longer than its timeout of {task.timeout:g} s"
-        return _failed(task, ErrorInfo(type="Timeout", message=message))
+        return _failed(task, ErrorInfo(type="Timeout", message=message, traceback=where))
 
 
 class _Turn:
@@ -148,9 +154,10 @@ class _Threads:
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
         self._calls: list[Future[Any]] = []
+        self._idents: list[int] = []  # of the threads that took a call up; one call at a time, as a rule
 
     def __call__(self, function: Callable[..., T], /, *args: Any) -> Awaitable[T]:
-        call: Future[T] = self._pool.submit(contextvars.copy_context().run, _called, function, *args)
+        call: Future[T] = self._pool.submit(contextvars.copy_context().run, self._call, function, *args)
         self._calls.append(call)
         return asyncio.wrap_future(call)
 
@@ -158,12 +165,17 @@ class _Threads:
     def busy(self) -> bool:
         return not all(call.done() for call in self._calls)
 
+    def where(self) -> str | None:
+        """Where the call that was taken up last is just now."""
+        frames = sys._current_frames()
+        return where_is(frames[self._idents[-1]]) if self._idents and self._idents[-1] in frames else None
 
-def _called(function: Callable[..., T], /, *args: Any) -> T:
-    try:
-        return function(*args)
-    except StopIteration as error:  # a future cannot hold one
-        raise RuntimeError("the function raised StopIteration") from error
+    def _call(self, function: Callable[..., T], /, *args: Any) -> T:
+        self._idents.append(threading.get_ident())
+        try:
+            return function(*args)
+        except StopIteration as error:  # a future cannot hold one
+            raise RuntimeError("the function raised StopIteration") from error
 
 
 def _name(task: Evaluation) -> str:

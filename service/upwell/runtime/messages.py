@@ -241,9 +241,13 @@ class FilterReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Abandoned:
-    """An evaluation passed its timeout in a thread that nobody can end: it goes on until its worker is replaced."""
+    """An evaluation passed its timeout in a thread that nobody can end: it goes on until its worker is replaced.
+
+    `traceback` says where the thread was.
+    """
 
     id: int
+    traceback: str | None = None
 
 
 Evaluation: TypeAlias = SensorTask | FilterTask

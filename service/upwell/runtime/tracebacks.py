@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from upwell.events import ErrorInfo
 
@@ -24,15 +24,24 @@ def error_info(error: BaseException, *, hint: str = "") -> ErrorInfo:
     )
 
 
+def where_is(frame: FrameType) -> str:
+    """Where a thread is just now, in the form of a traceback that starts at the first frame of user code."""
+    frames = [each for each, _ in traceback.walk_stack(frame)][::-1]
+    while frames and (_is_of_ours(frames[0]) or frames[0].f_globals.get("__name__") == "threading"):
+        del frames[0]
+    stack = traceback.StackSummary.extract((each, each.f_lineno) for each in frames)
+    return _cut("".join(["Traceback (most recent call last):\n", *stack.format()]), LONGEST_TRACEBACK)
+
+
 def _users_part(trace: TracebackType | None) -> TracebackType | None:
-    while trace is not None and _is_ours(trace):
+    while trace is not None and _is_of_ours(trace.tb_frame):
         trace = trace.tb_next
     return trace
 
 
-def _is_ours(trace: TracebackType) -> bool:
-    module = str(trace.tb_frame.f_globals.get("__name__", ""))
-    return module.startswith(_OURS) or "importlib._bootstrap" in trace.tb_frame.f_code.co_filename
+def _is_of_ours(frame: FrameType) -> bool:
+    module = str(frame.f_globals.get("__name__", ""))
+    return module.startswith(_OURS) or "importlib._bootstrap" in frame.f_code.co_filename
 
 
 def _cut(text: str, longest: int) -> str:

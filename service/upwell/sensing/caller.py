@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import anyio
@@ -252,7 +253,7 @@ class SensorCaller:
 
     async def _make(self, node: SensorNode, location: str, memory: Memory, call: Call) -> Ended:
         """Make a call, and tell what is to be appended."""
-        now = self._clock.now()
+        now, started_at = self._clock.now(), self._clock.monotonic()
         try:
             task = await self._material.sensor_task(node, location, memory, call, now)
             if task is None:
@@ -263,6 +264,8 @@ class SensorCaller:
             # Our own trouble costs this call; the station and all other calls go on.
             log.exception("sensing.call_failed", sensor=node.name)
             report = _failure(error)
+        if not report.duration:  # whoever failed in the worker's place does not know
+            report = replace(report, duration=self._clock.monotonic() - started_at)
         return outcome(node, call, report, now=self._clock.now(), chance=random.random())
 
     async def _record(self, node: SensorNode, call: Call, ended: Ended) -> Ended:

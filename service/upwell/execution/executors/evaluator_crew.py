@@ -108,7 +108,7 @@ class EvaluatorCrew:
             return None
         if isinstance(reply, Abandoned):
             shift.leaving.set()
-            return self._timed_out(task)
+            return self._timed_out(task, reply)
         return reply
 
     # The shared worker.
@@ -182,7 +182,7 @@ class EvaluatorCrew:
             with anyio.fail_after(task.timeout + _MARGIN):
                 reply = await worker.evaluate(task)
         except TimeoutError:
-            return self._timed_out(task)
+            reply = Abandoned(id=task.id)
         except WorkerEnded as end:
             if self._nursery.ended.is_set():
                 return None
@@ -190,17 +190,17 @@ class EvaluatorCrew:
             message = f"the worker (pid {worker.pid}) that evaluated {_who(task)} {end}"
             return _failed(task, ErrorInfo(type="WorkerEnded", message=message))
         if isinstance(reply, Abandoned):
-            return self._timed_out(task)
+            return self._timed_out(task, reply)
         self._guilty.discard(_who(task))
         return reply
 
-    def _timed_out(self, task: Evaluation) -> EvaluationReport:
+    def _timed_out(self, task: Evaluation, abandoned: Abandoned) -> EvaluationReport:
         self._guilty.add(_who(task))
         message = (
             f"{_who(task)} took longer than its timeout of {task.timeout:g} s and could not be stopped; "
             "its worker is replaced"
         )
-        return _failed(task, ErrorInfo(type="Timeout", message=message))
+        return _failed(task, ErrorInfo(type="Timeout", message=message, traceback=abandoned.traceback))
 
     # Both.
 
