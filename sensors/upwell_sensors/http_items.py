@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import jsonpath
@@ -47,7 +48,7 @@ class ItemPaths:
         """The items of an answer, each once; and what is wrong with those that cannot be told apart from others."""
         found: dict[tuple[str, Mark | None], Item] = {}
         refused: list[str] = []
-        for data in jsonpath.findall(self.items, answer):
+        for data in _find(self.items, answer):
             try:
                 item = self._item(data)
                 found[item.key, item.mark] = item
@@ -127,10 +128,20 @@ class KnownItems:
 
 
 def _only(argument: str, path: str, item: Json) -> Json:
-    found = jsonpath.findall(path, item)
+    found = _find(path, item)
     if len(found) != 1 or found[0] is None:
         raise _Unusable(f"{argument}={path!r} found {len(found)} values in an item where one is needed")
     return found[0]
+
+
+def _find(path: str, data: Json) -> list[Json]:
+    # The library would take a text for JSON that is yet to be parsed.
+    return [] if isinstance(data, str) else _compiled(path).findall(data)
+
+
+@lru_cache(maxsize=256)
+def _compiled(path: str) -> jsonpath.JSONPath | jsonpath.CompoundJSONPath:
+    return jsonpath.compile(path)
 
 
 def _digest(data: Json) -> str:

@@ -133,7 +133,7 @@ class HttpPollSource:
     def _parse(self, body: bytes, response: httpx.Response, mark: Json) -> _Answer:
         media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         is_json = self._paths is not None or media == "application/json" or media.endswith("+json")
-        data = _parsed(body) if is_json else body.decode(response.encoding or "utf-8", errors="replace")
+        data = _parsed(body or b"null") if is_json else body.decode(response.encoding or "utf-8", errors="replace")
         told = {"etag": response.headers.get("etag"), "modified": response.headers.get("last-modified"), "mark": mark}
         return _Answer(
             data=data,

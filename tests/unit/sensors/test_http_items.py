@@ -97,3 +97,14 @@ def test_cursors_that_are_text_here_and_numbers_there_are_trouble() -> None:
     answered, _ = ItemPaths(items="$[*]", cursor="$.at").read([{"at": 1}, {"at": "2"}])
     with pytest.raises(Trouble, match="cannot be compared"):
         KnownItems({}, marked=True).new(answered)
+
+
+def test_a_text_is_an_item_but_has_no_id() -> None:
+    assert [item.data for item in ItemPaths(items="$[*]").read(['"{}"', "x"])[0]] == ['"{}"', "x"]
+    answered, refused = ItemPaths(items="$[*]", item_id="$.id").read(['{"id": 1}'])
+    assert (answered, len(refused)) == ([], 1)
+
+
+def test_an_answer_without_items_has_none() -> None:
+    for answer in (None, "[1]", 7, {}):
+        assert ItemPaths(items="$.results[*]").read(answer) == ([], [])
