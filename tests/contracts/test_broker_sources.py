@@ -10,8 +10,10 @@ import socket
 import statistics
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import aio_pika
@@ -19,9 +21,11 @@ import anyio
 import nats
 import pytest
 import zmqtt
+from aio_pika.exceptions import ChannelNotFoundEntity
+from nats.js.errors import NotFoundError
 from redis.asyncio import Redis
 
-from upwell.clock import SystemClock
+from upwell.clock import FakeClock, SystemClock
 from upwell.errors import SourceError
 from upwell.events import MessageReceived
 from upwell.sources.source import EventSource
@@ -162,6 +166,22 @@ class BrokerContract(SourceContract):
         assert statistics.median(took) < 0.05
 
 
+async def deaf(source: Any, delete: Callable[[], Awaitable[None]], error: type[Exception]) -> None:
+    """A source whose subscription is gone, which nobody tells it, notices within half a minute."""
+    clock = FakeClock(datetime(2024, 3, 1, tzinfo=UTC))
+    events = source.events({}, clock)
+    with pytest.raises(ExceptionGroup) as ended:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_Once(events).get)
+            await anyio.sleep(0.5)
+            await delete()
+            with anyio.fail_after(20):
+                while True:
+                    await clock.advance(5)
+    assert ended.group_contains(error)
+    await events.aclose()
+
+
 class _Once:
     def __init__(self, events: Any) -> None:
         self._events = events
@@ -224,6 +244,13 @@ class TestNats(BrokerContract):
             with anyio.fail_after(self.patience):
                 assert [event.data["id"] for event in await anext(events)] == ["1"]
             await events.aclose()
+
+    async def test_a_stream_that_is_deleted_ends_the_source(self) -> None:
+        async def delete() -> None:
+            await self.client.jetstream().delete_stream(self.stream)
+
+        await deaf(self.source(), delete, NotFoundError)
+        await self.client.jetstream().add_stream(name=self.stream, subjects=[f"{self.stream}.>"])
 
     async def test_what_cannot_be_heard_is_said(self) -> None:
         with pytest.raises(SourceError, match="no stream with the subject 'nowhere'"):
@@ -315,13 +342,13 @@ class TestRabbitMQ(BrokerContract):
         ((event, *_), *_) = await self.take(source, 1)
         assert (event.data, event.path, event.captures) == ({"id": "1"}, f"{self.topic}.here", {})
 
-    async def test_a_message_without_an_id_has_none_unless_its_data_has(self) -> None:
+    async def test_a_message_without_an_id_has_none_unless_its_data_has(self, monkeypatch: pytest.MonkeyPatch) -> None:
         await self.subscribe()
         told = []
-        channel = await self.connection.channel(publisher_confirms=False)  # with them, the client makes up an id
-        exchange = await channel.get_exchange("amq.topic")
         for identity in (None, "$.id"):
-            await exchange.publish(aio_pika.Message(b'{"id": "a"}'), routing_key=f"{self.topic}.here")
+            with monkeypatch.context() as patch:
+                patch.setattr("aiormq.channel.UUID", lambda **_: SimpleNamespace(hex=None))  # it makes up an id
+                await self.exchange.publish(aio_pika.Message(b'{"id": "a"}'), routing_key=f"{self.topic}.here")
             url = "amqp://127.0.0.1:5672/"
             source = RabbitMQSource(self.name, queue=self.topic, url=url, identity=identity)
             told += [event for batch in await self.take(source, 1) for event in batch]
@@ -329,8 +356,14 @@ class TestRabbitMQ(BrokerContract):
         assert [event.delivery_id for event in told if event.data["id"] == "a"] == [None, "a"]
 
     async def test_a_queue_that_is_deleted_ends_the_source(self) -> None:
+        async def delete() -> None:
+            await (await self.connection.channel()).queue_delete(self.topic)
+
+        await deaf(await self.make_source(), delete, ChannelNotFoundEntity)
+
+    async def test_a_queue_that_is_not_there_is_said(self) -> None:
         source = RabbitMQSource(self.name, queue=f"{self.topic}-missing", url="amqp://127.0.0.1:5672/")
-        with pytest.raises(Exception, match="no queue"):
+        with pytest.raises(ChannelNotFoundEntity, match="missing"):
             await self.take(source, 1)
 
 

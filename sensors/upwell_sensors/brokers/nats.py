@@ -51,6 +51,7 @@ class NatsSource(BrokerSource[NatsMessage]):
         self._stream = stream
         self._durable = durable or durable_name(name)
         self._all = start == "all"
+        self._jetstream: JetStreamContext | None = None
         self._before_start = 0  # sequence number of the last message that was there when the source started
 
     def _broker(self, inflow: Inflow[NatsMessage]) -> NatsBroker:
@@ -70,8 +71,9 @@ class NatsSource(BrokerSource[NatsMessage]):
         )
 
     async def _start(self, broker: NatsBroker, inflow: Inflow[NatsMessage], cursor: Cursor, clock: Clock) -> None:
-        jetstream = (await broker.connect()).jetstream()
+        self._jetstream = jetstream = (await broker.connect()).jetstream()
         stream = await self._find_stream(jetstream)
+        self._stream = stream.config.name
         self._before_start = stream.state.last_seq
         with warnings.catch_warnings():
             # FastStream warns that such a consumer serves one process only: in that order lies the point of it.
@@ -134,6 +136,14 @@ class NatsSource(BrokerSource[NatsMessage]):
             config.deliver_policy = DeliverPolicy.NEW
         return config
 
+    async def _check(self) -> None:
+        """A server says nothing to who hears a stream or a consumer that is deleted."""
+        assert self._jetstream is not None
+        assert self._stream is not None
+        consumer = await self._jetstream.consumer_info(self._stream, self._durable)
+        if not consumer.push_bound:
+            raise SourceError(f"{self.name}: the durable consumer {self._durable!r} was made anew by somebody")
+
     def _event(self, message: NatsMessage, clock: Clock) -> MessageReceived:
         raw, at = message.raw_message, message.raw_message.metadata
         sequence = at.sequence.stream
@@ -155,6 +165,9 @@ class NatsSource(BrokerSource[NatsMessage]):
             await message.ack()
 
     async def _stop(self, broker: Any, unacknowledged: Sequence[NatsMessage]) -> None:
+        # Unsubscribed first: else the server would give them to us once more, and wait again.
+        for subscriber in broker.subscribers:
+            await subscriber.stop()
         for message in unacknowledged:
             await message.nack()
         await broker.stop()

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from aio_pika.abc import AbstractConnection
 from faststream import AckPolicy
 from faststream.rabbit import Channel, ExchangeType, RabbitBroker, RabbitExchange, RabbitQueue
 from faststream.rabbit.message import RabbitMessage
 
 from upwell.clock import Clock
+from upwell.errors import SourceError
 from upwell.events import MessageReceived
 from upwell.sources.source import Cursor
 from upwell_sensors.brokers.inflow import Inflow
@@ -47,6 +49,7 @@ class RabbitMQSource(BrokerSource[RabbitMessage]):
         self._exchange = exchange
         self._queue = queue or durable_name(name)
         self._identity = identity
+        self._connection: AbstractConnection | None = None
         self._backlog = 0  # messages that were in the queue when the source started, and are still to come
 
     def _broker(self, inflow: Inflow[RabbitMessage]) -> RabbitBroker:
@@ -64,7 +67,7 @@ class RabbitMQSource(BrokerSource[RabbitMessage]):
         )
 
     async def _start(self, broker: RabbitBroker, inflow: Inflow[RabbitMessage], cursor: Cursor, clock: Clock) -> None:
-        await broker.connect()
+        self._connection = await broker.connect()
         if self._pattern is None:
             queue, exchange = RabbitQueue(self._queue, declare=False), None
         else:
@@ -86,6 +89,14 @@ class RabbitMQSource(BrokerSource[RabbitMessage]):
         subscriber = broker.subscriber(queue, exchange, ack_policy=AckPolicy.MANUAL, no_reply=True, decoder=as_it_is)
         subscriber(partial(_hand, inflow))
         await broker.start()
+
+    async def _check(self) -> None:
+        """A server closes nothing when a queue is deleted; it only sends no more."""
+        assert self._connection is not None
+        async with self._connection.channel() as channel:
+            queue = await channel.get_queue(self._queue)
+            if not queue.declaration_result.consumer_count:
+                raise SourceError(f"{self.name}: the queue {self._queue!r} was made anew by somebody")
 
     def _event(self, message: RabbitMessage, clock: Clock) -> MessageReceived:
         raw = message.raw_message

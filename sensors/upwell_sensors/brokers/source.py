@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import re
@@ -29,6 +30,7 @@ FAREWELL = 1.0
 """Seconds that FastStream gives its handlers to end."""
 
 _BATCH = 100  # messages in one commit
+_LOOK_AGAIN_AFTER = 30.0  # seconds after which a subscription that has gone without a word is noticed
 _PATIENCE = 10.0  # seconds for taking leave of a broker, which may be gone
 
 log = structlog.get_logger(__name__)
@@ -47,6 +49,8 @@ class BrokerSource(ABC, Generic[M]):
     async def events(self, cursor: Cursor, clock: Clock) -> AsyncIterator[Sequence[MessageReceived]]:
         inflow: Inflow[M] = Inflow(IN_FLIGHT)
         broker = self._broker(inflow)
+        # As FastStream's own tasks: no cancel scope stays open over a `yield`.
+        look_after_it = asyncio.create_task(self._look_after_it(inflow, clock))
         try:
             await self._start(broker, inflow, cursor, clock)
             while True:
@@ -58,10 +62,21 @@ class BrokerSource(ABC, Generic[M]):
                     await self._acknowledge(messages)
                 inflow.settled()
         finally:
+            look_after_it.cancel()
             unacknowledged = inflow.close()
             # Cancelled or not, the broker has to learn at once that nobody works on its messages any more.
             with anyio.move_on_after(_PATIENCE, shield=True):
+                await asyncio.wait([look_after_it])
                 await self._leave(broker, unacknowledged)
+
+    async def _look_after_it(self, inflow: Inflow[M], clock: Clock) -> None:
+        try:
+            while True:
+                await clock.sleep(_LOOK_AGAIN_AFTER)
+                await self._check()
+        except Exception as error:
+            log.info("source.deaf", source=self.name, error=str(error), exc_info=error)
+            inflow.fail(error)
 
     async def _leave(self, broker: Any, unacknowledged: Sequence[M]) -> None:
         try:
@@ -85,6 +100,9 @@ class BrokerSource(ABC, Generic[M]):
     @abstractmethod
     async def _acknowledge(self, messages: Sequence[M]) -> None:
         """Tell the broker that it may forget these."""
+
+    async def _check(self) -> None:
+        """For who would not be told that the subscription is gone: raise."""
 
     async def _before_waiting(self, inflow: Inflow[M]) -> None:
         """For who has to do something between two batches."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -75,6 +78,13 @@ class TestDeclaring:
     def test_what_cannot_be_is_refused_where_it_is_written(self, declare: Any, problem: str) -> None:
         with pytest.raises(DefinitionError, match=problem):
             declare()
+
+    @pytest.mark.parametrize("declare", [nats, redis_stream, rabbitmq, mqtt, kafka])
+    def test_what_is_declared_can_be_made_by_the_entry_point_of_its_kind(self, declare: Any) -> None:
+        spec = declare("orders").source
+        project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+        module, _, name = project["entry-points"]["upwell.sources"][spec.kind].partition(":")
+        assert getattr(import_module(module), name)(spec.name, **spec.params).name == spec.name
 
     def test_declaring_loads_no_client(self) -> None:
         program = (
