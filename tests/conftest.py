@@ -219,15 +219,15 @@ class PollClock(FakeClock):
     def __init__(self) -> None:
         super().__init__(datetime(2024, 3, 1, 12, tzinfo=UTC))
         self._rests = 0
-        self._is_resting = False
+        self._resting_for: float | None = None
 
     async def sleep(self, seconds: float) -> None:
         self._rests += 1
-        self._is_resting = True
+        self._resting_for = seconds
         try:
             await super().sleep(seconds)
         finally:
-            self._is_resting = False
+            self._resting_for = None
 
     async def turn(self) -> None:
         """Let time pass until the source has looked, has told all of it, and rests again."""
@@ -236,8 +236,8 @@ class PollClock(FakeClock):
                 await anyio.sleep(0.002)
             before = self._rests
             while self._rests == before:
-                if self._is_resting:
-                    await self.advance(1)
+                if self._resting_for is not None:
+                    await self.advance(self._resting_for)
                 await anyio.sleep(0.002)
 
 
