@@ -9,6 +9,7 @@ import os
 import socket
 import statistics
 import time
+import traceback
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -431,3 +432,19 @@ class TestMQTT(BrokerContract):
             await events.aclose()
         assert once.batch[0].data == 1
         assert once.batch[0].caught_up
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        NatsSource("source", subject="orders", url="nats://alice:tr0ub4dor@127.0.0.1:1"),
+        RedisStreamSource("source", stream="orders", url="redis://alice:tr0ub4dor@127.0.0.1:1"),
+        RabbitMQSource("source", topic="orders", url="amqp://alice:tr0ub4dor@127.0.0.1:1/"),
+        MQTTSource("source", topic="orders", url="mqtt://alice:tr0ub4dor@127.0.0.1:1"),
+    ],
+    ids=lambda source: type(source).__name__,
+)
+async def test_a_broker_that_is_not_there_is_said_at_once_and_without_the_password(source: Any) -> None:
+    with anyio.fail_after(5), pytest.raises(Exception) as refused:
+        await anext(source.events({}, SystemClock()))
+    assert "tr0ub4dor" not in "".join(traceback.format_exception(refused.value))

@@ -63,6 +63,8 @@ class NatsSource(BrokerSource[NatsMessage]):
             self._servers,
             name=f"upwell {self.name}",
             allow_reconnect=False,
+            max_reconnect_attempts=1,  # of the first connection, too, which else is tried for two minutes in silence
+            reconnect_time_wait=0,
             connect_timeout=5,
             disconnected_cb=lost,
             apply_types=False,
