@@ -8,7 +8,7 @@ import signal
 import textwrap
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -21,6 +21,7 @@ from upwell.execution.executors.evaluator_crew import EvaluatorCrew
 from upwell.execution.executors.evaluators import Evaluators
 from upwell.execution.executors.nursery_process import NurseryProcess, open_nursery
 from upwell.runtime.messages import LoadLocation, LocationSpec, SensorReport, SensorTask
+from upwell.runtime.protocol import FrameError
 
 pytestmark = pytest.mark.anyio
 
@@ -294,6 +295,13 @@ async def test_what_comes_while_a_sensor_holds_up_the_event_loop_does_not_wait_f
         started = time.perf_counter()
         assert ok([await shop.call("naps"), await shop.call("pid")])
         assert time.perf_counter() - started < 1.4
+
+
+async def test_a_call_that_is_too_large_to_be_sent_costs_no_worker(shop: Shop) -> None:
+    before = (await shop.call("pid")).cursor
+    with pytest.raises(FrameError, match="over the limit"):
+        await shop.evaluators.evaluate(replace(task("pid"), cursor="x" * (129 << 20)))
+    assert (await shop.call("pid")).cursor == before
 
 
 async def test_output_is_kept_with_the_name_of_who_wrote_it(shop: Shop) -> None:

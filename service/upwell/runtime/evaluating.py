@@ -55,7 +55,7 @@ class Evaluations:
         self._here = asyncio.get_running_loop()
         threading.stack_size(_STACK)
         self._threads = ThreadPoolExecutor(MOST_EVALUATIONS, thread_name_prefix="sensor")
-        self._loop = _UserLoop()
+        self._loop = _UserLoop(self._threads)
 
     def begin(self, task: Evaluation, code: Code) -> None:
         """Have it evaluated; returns at once."""
@@ -71,7 +71,7 @@ class Evaluations:
             return
         if loop is self._loop:
             loop.end_when_idle()
-            self._loop = _UserLoop()
+            self._loop = _UserLoop(self._threads)
         self._offer(turn)
 
     async def _run(self, task: Evaluation, code: Code) -> None:
@@ -119,8 +119,9 @@ class _Turn:
 class _UserLoop:
     """An event loop of user code, in a thread of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
         self._loop = uvloop.new_event_loop()
+        self._loop.set_default_executor(threads)  # for `asyncio.to_thread`; else a few would keep all others waiting
         self._under_way: set[asyncio.Future[None]] = set()
         self._ending = False
         threading.Thread(target=self._loop.run_forever, name="sensors", daemon=True).start()

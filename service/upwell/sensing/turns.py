@@ -46,10 +46,8 @@ class Turns:
             self._tasks.start_soon(self._take, self._waiting.popleft())
 
     async def _take(self, function: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await function()
-        finally:
-            self._under_way -= 1
-            self._start_next()
-            if not self._under_way:
-                self._idle.set()
+        await function()
+        self._under_way -= 1
+        self._start_next()
+        if not self._under_way:
+            self._idle.set()

@@ -60,6 +60,7 @@ class WorkerProcess:
 
         Raises:
             WorkerEnded: it never will. The worker is dead then.
+            FrameError: `message` is too large.
         """
         reply = await self._ask(message, _ONLY)
         if not isinstance(reply, answer):
@@ -74,6 +75,7 @@ class WorkerProcess:
 
         Raises:
             WorkerEnded: nothing will. The worker is dead then.
+            FrameError: `task` is too large.
         """
         reply = await self._ask(task, task.id)
         expected = SensorReport if isinstance(task, SensorTask) else FilterReport
@@ -83,8 +85,9 @@ class WorkerProcess:
         return reply
 
     async def _ask(self, message: ServiceMessage, key: int) -> Message:
+        frame = encode(message)  # what is too large for one is no fault of the worker's
         try:
-            return await self._connection.ask(encode(message), key)
+            return await self._connection.ask(frame, key)
         except ConnectionError as error:
             await self._finish()
             raise WorkerEnded(self._end(error)) from error
