@@ -519,6 +519,49 @@ class FreshnessChanged:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Demand:
+    """An asset that is to be made by a deadline, as `AutomationCondition.keep_fresh()` asks for.
+
+    `partition` is the first one that is due, where the policy asks for partitions; `attempt` counts the demands for the
+    same deadline.
+    """
+
+    asset: str
+    deadline: datetime
+    partition: str | None = None
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FreshnessDemanded:
+    """The latest safe instant has come to begin with what these deadlines need; the reactor answers with one run.
+
+    `targets` has everything that is to be made, with its partitions; an asset without any stands for itself.
+    """
+
+    kind: ClassVar[str] = "freshness.demanded"
+    demands: tuple[Demand, ...]
+    targets: Mapping[str, tuple[str, ...]]
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FreshnessAtRisk:
+    """What is left to do no longer fits before the deadline; told once for each deadline, before it passes.
+
+    `slow_hop` is the asset (or check) that takes the time, `expected_at` when the asset will be made by what was seen.
+    """
+
+    kind: ClassVar[str] = "freshness.at_risk"
+    asset: str
+    deadline: datetime
+    expected_at: datetime
+    slow_hop: str
+    reason: str
+    run_id: RunId | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LocationLoaded:
     """A new generation of a code location's workers took over."""
 
@@ -599,6 +642,8 @@ Event: TypeAlias = (
     | AssetSkipped
     | CheckEvaluated
     | FreshnessChanged
+    | FreshnessDemanded
+    | FreshnessAtRisk
     | LocationLoaded
     | LocationFailed
     | ReloadRequested

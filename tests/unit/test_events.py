@@ -13,6 +13,7 @@ from upwell.events import (
     KINDS,
     Event,
     FilterEvaluated,
+    FreshnessDemanded,
     PlannedStep,
     RunRequested,
     RunSubmitted,
@@ -38,6 +39,7 @@ DRAWN: dict[type[Event], dict[str, st.SearchStrategy[object]]] = {
     SensorEvaluated: {"runs": st.lists(st.builds(WantedRun, config=JSON), max_size=3).map(tuple)},
     RunSubmitted: {"config": JSON},
     RunRequested: {"config": JSON},
+    FreshnessDemanded: {"targets": st.dictionaries(st.text(), st.lists(st.text()).map(tuple), max_size=3)},
 }
 st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
 

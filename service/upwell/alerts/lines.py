@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias, assert_never
 
-from upwell.alerts.line import Level, LogLine, line, sentence
+from upwell.alerts.line import Level, LogLine, few, line, sentence
 from upwell.alerts.listening_lines import listening_line, sensor_line
 from upwell.events import (
     AssetFailed,
@@ -22,7 +22,9 @@ from upwell.events import (
     FileChanged,
     FilterEvaluated,
     FilterRequested,
+    FreshnessAtRisk,
     FreshnessChanged,
+    FreshnessDemanded,
     Json,
     ListeningPaused,
     ListeningResumed,
@@ -103,6 +105,8 @@ def line_of(record: Record) -> LogLine:
             return _check_line(event)
         case FreshnessChanged() as event:
             return _freshness_line(event)
+        case FreshnessDemanded() | FreshnessAtRisk() as event:
+            return _deadline_line(event)
         case (
             LocationLoaded()
             | LocationFailed()
@@ -259,6 +263,23 @@ def _freshness_line(event: FreshnessChanged) -> LogLine:
         "affected": list(event.affected),
     }
     return LogLine(level=level, event=name, fields=fields)
+
+
+def _deadline_line(event: FreshnessDemanded | FreshnessAtRisk) -> LogLine:
+    if isinstance(event, FreshnessDemanded):
+        assets = tuple(demand.asset for demand in event.demands)
+        deadline = min((demand.deadline for demand in event.demands), default=None)
+        return line("info", event, assets=few(assets), deadline=deadline, reason=event.reason)
+    return line(
+        "warning",
+        event,
+        asset=event.asset,
+        deadline=event.deadline,
+        expected_at=event.expected_at,
+        slow_hop=event.slow_hop,
+        run_id=event.run_id,
+        reason=event.reason,
+    )
 
 
 def _alarm(event: FreshnessChanged) -> tuple[Level, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import assert_never
+from zlib import crc32
 
 from upwell.events import (
     AssetFailed,
@@ -21,7 +22,9 @@ from upwell.events import (
     FileChanged,
     FilterEvaluated,
     FilterRequested,
+    FreshnessAtRisk,
     FreshnessChanged,
+    FreshnessDemanded,
     ListeningPaused,
     ListeningResumed,
     LocationFailed,
@@ -67,6 +70,9 @@ from upwell.journal.journal import Record
 from upwell.journal.tables import to_micros
 from upwell.journal.views import RunStatus
 
+DURATIONS_KEPT = 50
+"""Of how many runs of a step it is known how long it took."""
+
 
 def project(record: Record) -> Iterator[Change]:
     """Every change of state that the event makes."""
@@ -108,6 +114,8 @@ def project(record: Record) -> Iterator[Change]:
             yield _check(record, event)
         case FreshnessChanged():
             yield _freshness(event)
+        case FreshnessDemanded() | FreshnessAtRisk():
+            yield from _deadlines(record, event)
         case LocationLoaded() | LocationFailed():
             yield _location(record, event)
         case (
@@ -134,8 +142,11 @@ def assets_of(event: Event) -> tuple[str, ...]:
             | AssetSkipped(asset=asset)
             | CheckEvaluated(asset=asset)
             | FreshnessChanged(asset=asset)
+            | FreshnessAtRisk(asset=asset)
         ):
             return (asset,)
+        case FreshnessDemanded(demands=demands):
+            return tuple(dict.fromkeys(demand.asset for demand in demands))
         case EventDecided(assets=assets) | RunSubmitted(assets=assets) | RunRequested(roots=assets):
             return assets
         case _:
@@ -256,6 +267,7 @@ def _step(record: Record, event: StepStarted | StepSucceeded | StepFailed | Step
         case StepSucceeded():
             values = {"status": "SUCCESS", "attempt": event.attempt, "ended_at": at, "retry_at": None, "error": None}
             yield StepAssetsEnded(event.run_id, event.step_id, record.id)
+            yield _duration(record, event)
         case StepFailed():
             retry_at = None if event.retry_at is None else to_micros(event.retry_at)
             values = {"status": "FAILURE" if retry_at is None else "RETRYING", "attempt": event.attempt}
@@ -344,6 +356,36 @@ def _freshness(event: FreshnessChanged) -> Upsert:
             **first,
         },
     )
+
+
+def _deadlines(record: Record, event: FreshnessDemanded | FreshnessAtRisk) -> Iterator[Upsert]:
+    if isinstance(event, FreshnessAtRisk):
+        yield Upsert(tables.demands, (event.asset,), {"risk_deadline": to_micros(event.deadline)})
+        return
+    for demand in event.demands:
+        yield Upsert(
+            tables.demands,
+            (demand.asset,),
+            {
+                "deadline": to_micros(demand.deadline),
+                "partition": demand.partition,
+                "attempt": demand.attempt,
+                "demand_id": record.id,
+                "demanded_at": to_micros(record.at),
+            },
+        )
+
+
+def _duration(record: Record, event: StepSucceeded) -> Upsert:
+    # A slot by chance, though always the same one for an event: each newer run takes the place of some older one, so
+    # that nothing has to be counted or removed.
+    slot = crc32(f"{event.run_id} {event.step_id}".encode()) % DURATIONS_KEPT
+    return Upsert(tables.durations, (step_key(event.step_id), slot), {"seconds": event.duration, "event_id": record.id})
+
+
+def step_key(step_id: str) -> str:
+    """The computation of a planned step, whatever its partition."""
+    return step_id.partition("@")[0]
 
 
 def _location(record: Record, event: LocationLoaded | LocationFailed) -> Upsert:

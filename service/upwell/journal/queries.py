@@ -19,6 +19,7 @@ from upwell.journal.tables import from_micros, to_micros
 from upwell.journal.views import (
     AssetState,
     CheckState,
+    DemandRow,
     FreshnessRow,
     LocationView,
     PartitionState,
@@ -145,6 +146,19 @@ class Queries(ListeningQueries):
     async def freshness(self) -> dict[str, FreshnessRow]:
         """The freshness state that was told last, by asset."""
         return {row["asset"]: rows.freshness_row(row) for row in await self._rows(select(tables.freshness))}
+
+    async def demands(self) -> dict[str, DemandRow]:
+        """What was demanded last to keep assets fresh, by asset."""
+        return {row["asset"]: rows.demand_row(row) for row in await self._rows(select(tables.demands))}
+
+    async def durations(self) -> dict[str, list[float]]:
+        """How many seconds the newest runs of each step took, in their order."""
+        durations = tables.durations.c
+        found: dict[str, list[float]] = {}
+        query = select(durations.step, durations.seconds).order_by(durations.step, durations.event_id)
+        for row in await self._rows(query):
+            found.setdefault(row["step"], []).append(row["seconds"])
+        return found
 
     async def locations(self) -> list[LocationView]:
         """The code locations that were ever loaded or tried."""

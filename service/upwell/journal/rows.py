@@ -16,6 +16,7 @@ from upwell.journal.views import (
     AssetState,
     CheckState,
     DeadLetter,
+    DemandRow,
     FilterCall,
     FreshnessRow,
     LocationView,
@@ -171,6 +172,19 @@ def freshness_row(row: Row) -> FreshnessRow:
         last_materialized=_instant(row["last_materialized"]),
         cause=row["cause"],
         known_since=_instant(row["known_since"]),
+    )
+
+
+def demand_row(row: Row) -> DemandRow:
+    """What was demanded for an asset from its row."""
+    return DemandRow(
+        asset=row["asset"],
+        deadline=_instant(row["deadline"]),
+        partition=row["partition"],
+        attempt=row["attempt"],
+        demand_id=row["demand_id"],
+        demanded_at=_instant(row["demanded_at"]),
+        risk_deadline=_instant(row["risk_deadline"]),
     )
 
 

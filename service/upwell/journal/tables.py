@@ -246,6 +246,31 @@ freshness = Table(
     sqlite_with_rowid=False,
 )
 
+# What was demanded last for an asset that is kept fresh, and the deadline that was last said to be at risk.
+demands = Table(
+    "demands",
+    metadata,
+    Column("asset", Text, primary_key=True),
+    _instant("deadline"),
+    Column("partition", Text),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    _event_id("demand_id"),
+    _instant("demanded_at"),
+    _instant("risk_deadline"),
+    sqlite_with_rowid=False,
+)
+
+# How long each step took, in seconds: a sample of its newest runs, see `projections.DURATIONS_KEPT`.
+durations = Table(
+    "durations",
+    metadata,
+    Column("step", Text, primary_key=True),
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Column("seconds", Double, nullable=False),
+    _event_id("event_id"),
+    sqlite_with_rowid=False,
+)
+
 locations = Table(
     "locations",
     metadata,

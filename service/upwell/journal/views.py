@@ -132,6 +132,19 @@ class FreshnessRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DemandRow:
+    """What was demanded last to keep an asset fresh, and which deadline was last said to be at risk."""
+
+    asset: str
+    deadline: datetime | None = None
+    partition: str | None = None
+    attempt: int = 0
+    demand_id: int = 0
+    demanded_at: datetime | None = None
+    risk_deadline: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LocationView:
     """A code location: what is loaded, and the error of the newest attempt when that failed."""
 

@@ -52,6 +52,25 @@ def _freshness() -> None:
     op.add_column("assets", sa.Column("data_id", sa.BigInteger, nullable=False, server_default=sa.text("0")))
     op.add_column("asset_partitions", _number("data_time"))
     op.add_column("freshness", _number("known_since"))
+    op.create_table(
+        "demands",
+        _key("asset"),
+        _number("deadline"),
+        sa.Column("partition", sa.Text),
+        sa.Column("attempt", sa.Integer, nullable=False, server_default=sa.text("0")),
+        sa.Column("demand_id", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+        _number("demanded_at"),
+        _number("risk_deadline"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "durations",
+        _key("step"),
+        sa.Column("slot", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("seconds", sa.Double, nullable=False),
+        sa.Column("event_id", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+        sqlite_with_rowid=False,
+    )
 
 
 def _sensors() -> None:
