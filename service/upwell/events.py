@@ -37,6 +37,17 @@ Outcome: TypeAlias = Literal[
     "rejected",
 ]
 Listening: TypeAlias = Literal["source", "sensor", "schedule"]
+Trouble: TypeAlias = Literal["freshness", "asset", "check", "run", "sensor", "location", "dead_letter"]
+Severity: TypeAlias = Literal["warning", "error"]
+IncidentStep: TypeAlias = Literal[
+    "opened",
+    "worsened",  # from a warning to an error
+    "eased",  # and back
+    "changed",  # who is in it
+    "recovering",  # over, unless it comes again before `closes_at`
+    "unsilenced",  # still there when the silence ended
+    "closed",
+]
 
 
 def new_run_id() -> RunId:
@@ -519,6 +530,110 @@ class FreshnessChanged:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Lateness:
+    """What was told last of the freshness of an asset in trouble."""
+
+    state: FreshnessState
+    previous_state: FreshnessState
+    deadline: datetime | None = None
+    last_materialized: datetime | None = None
+    overdue_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Member:
+    """Who is in trouble in an incident: an asset (or what its `trouble` is about), and which partition of it."""
+
+    name: str
+    since: datetime
+    partition: str | None = None
+    severity: Severity = "error"
+    lateness: Lateness | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IncidentChanged:
+    """Something went wrong, grew, or is over. All that has one cause is one incident.
+
+    `subject` is what is to blame: an asset, `asset:check`, a sensor, a location, a job or the assets of a run. `number`
+    counts the changes of the incident: with its id it makes the id of an alert. `happened_at` is when it was so, not
+    when somebody looked. `affected` counts who is in it beside the subject. `silenced` is why nobody is told.
+
+    Of lateness, `lateness` is what the asset to blame was told to be last; `merged_into` is the incident that this one
+    turned out to be part of.
+    """
+
+    kind: ClassVar[str] = "incident.changed"
+    incident: str
+    number: int
+    change: IncidentStep
+    trouble: Trouble
+    subject: str
+    severity: Severity
+    opened_at: datetime
+    happened_at: datetime
+    summary: str
+    joined: tuple[Member, ...] = ()
+    left: tuple[Member, ...] = ()
+    affected: int = 0
+    assets: tuple[str, ...] = ()  # to blame; by these an alert finds its readers
+    lateness: Lateness | None = None
+    run_id: RunId | None = None
+    step_id: str | None = None
+    error: ErrorInfo | None = None
+    closes_at: datetime | None = None
+    silenced: str | None = None
+    silenced_until: datetime | None = None
+    merged_into: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AlertDelivered:
+    """A sink took an alert; `alerts` are the ids of all that went in one summary."""
+
+    kind: ClassVar[str] = "alert.delivered"
+    sink: str
+    alert: str
+    incidents: tuple[str, ...]
+    alerts: tuple[str, ...] = ()
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AlertFailed:
+    """A sink did not take an alert. `retry_at` is null when it is given up."""
+
+    kind: ClassVar[str] = "alert.failed"
+    sink: str
+    alert: str
+    error: ErrorInfo
+    alerts: tuple[str, ...] = ()
+    attempt: int = 1
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AlertsSilenced:
+    """Somebody wants not to be told of what these assets are to blame for, for a while. Their state goes on."""
+
+    kind: ClassVar[str] = "alerts.silenced"
+    silence: str
+    select: str
+    until: datetime
+    reason: str | None = None
+    silenced_by: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SilenceEnded:
+    """Somebody ended a silence before its time."""
+
+    kind: ClassVar[str] = "alerts.silence_ended"
+    silence: str
+    ended_by: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Demand:
     """An asset that is to be made by a deadline, as `AutomationCondition.keep_fresh()` asks for.
 
@@ -644,6 +759,11 @@ Event: TypeAlias = (
     | FreshnessChanged
     | FreshnessDemanded
     | FreshnessAtRisk
+    | IncidentChanged
+    | AlertDelivered
+    | AlertFailed
+    | AlertsSilenced
+    | SilenceEnded
     | LocationLoaded
     | LocationFailed
     | ReloadRequested

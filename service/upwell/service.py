@@ -15,6 +15,7 @@ import anyio.abc
 
 from upwell import logs
 from upwell.alerts.event_log import EventLog
+from upwell.alerts.keeper import IncidentKeeper
 from upwell.clock import Clock, SystemClock
 from upwell.definitions.project import Project
 from upwell.events import ServiceStarted, ServiceStopping
@@ -89,6 +90,7 @@ class Service:
         )
         limits = Limits(max_runs=settings.max_runs, max_steps=settings.max_steps, pools=settings.pools)
         self._supervisor = Supervisor(journal, queries, project, self._executor, clock, limits)
+        self._incidents = IncidentKeeper(journal, queries, project, clock)
         self._freshness = FreshnessWatcher(journal, queries, project, clock)
         self._sensors = SensorCaller(journal, queries, project, self._evaluators, clock)
         self._reactor = Reactor(journal, queries, project, clock)
@@ -119,6 +121,7 @@ class Service:
         async with anyio.create_task_group() as stations:
             await stations.start(self._obey_signals, stations.cancel_scope)
             await stations.start(self._event_log.run)
+            await stations.start(self._incidents.run)
             async with anyio.create_task_group() as intake:
                 intake.start_soon(self._start, stations, intake)
                 await self._stop.wait()

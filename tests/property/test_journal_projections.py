@@ -16,6 +16,9 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from upwell.events import (
     KINDS,
+    AlertDelivered,
+    AlertFailed,
+    AlertsSilenced,
     AssetFailed,
     AssetMaterialized,
     AssetObserved,
@@ -36,10 +39,13 @@ from upwell.events import (
     FreshnessAtRisk,
     FreshnessChanged,
     FreshnessDemanded,
+    IncidentChanged,
+    Lateness,
     ListeningPaused,
     ListeningResumed,
     LocationFailed,
     LocationLoaded,
+    Member,
     MessageReceived,
     PlannedStep,
     ReloadRequested,
@@ -57,6 +63,7 @@ from upwell.events import (
     SensorTriggered,
     ServiceStarted,
     ServiceStopping,
+    SilenceEnded,
     SourceAdvanced,
     StepFailed,
     StepSkipped,
@@ -97,6 +104,13 @@ sensors = st.sampled_from(["n1", "n2"])
 calls = {"sensor": sensors, "trigger_id": st.none() | ids}
 wanted = st.sampled_from([(), (WantedRun(run_key="k1"),), (WantedRun(),)])
 attempts = {**error_or_run, "attempt": st.integers(1, 3)}
+
+latenesses = st.builds(Lateness, state=st.just("FAIL"), previous_state=st.just("PASS"), deadline=st.none() | instants)
+in_trouble = st.lists(
+    st.builds(Member, name=assets, since=instants, partition=partitions, lateness=st.none() | latenesses),
+    max_size=2,
+    unique_by=lambda member: (member.name, member.partition),
+).map(tuple)
 
 
 def of(kind: type[Event], **fields: st.SearchStrategy[Any]) -> tuple[type[Event], st.SearchStrategy[Event]]:
@@ -182,6 +196,25 @@ EVENTS: dict[type[Event], st.SearchStrategy[Event]] = dict(
             slow_hop=assets,
             reason=st.just("why"),
         ),
+        of(
+            IncidentChanged,
+            incident=st.sampled_from(["i1", "i2"]),
+            number=st.integers(1, 3),
+            change=st.sampled_from(["opened", "changed", "closed"]),
+            trouble=st.just("freshness"),
+            subject=assets,
+            severity=st.just("error"),
+            opened_at=instants,
+            happened_at=instants,
+            summary=st.just("why"),
+            joined=in_trouble,
+            left=in_trouble,
+            lateness=st.none() | latenesses,
+        ),
+        of(AlertDelivered, sink=st.just("ops"), alert=st.just("i1.1"), incidents=st.sampled_from([("i1",), ("i1", "i2")])),
+        of(AlertFailed, sink=st.just("ops"), alert=st.just("i1.1"), error=errors),
+        of(AlertsSilenced, silence=st.sampled_from(["s1", "s2"]), select=st.just("a"), until=instants),
+        of(SilenceEnded, silence=st.sampled_from(["s1", "s2"])),
         of(LocationLoaded, location=st.just("l"), generation=st.integers(1, 9), code_hash=st.just("h")),
         of(LocationFailed, location=st.just("l"), error=errors),
         of(ReloadRequested),

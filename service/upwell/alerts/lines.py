@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias, assert_never
 
+from upwell.alerts.incident_lines import alert_line, incident_line
 from upwell.alerts.line import Level, LogLine, few, line, sentence
 from upwell.alerts.listening_lines import listening_line, sensor_line
 from upwell.events import (
+    AlertDelivered,
+    AlertFailed,
+    AlertsSilenced,
     AssetFailed,
     AssetMaterialized,
     AssetObserved,
@@ -25,6 +29,7 @@ from upwell.events import (
     FreshnessAtRisk,
     FreshnessChanged,
     FreshnessDemanded,
+    IncidentChanged,
     Json,
     ListeningPaused,
     ListeningResumed,
@@ -45,6 +50,7 @@ from upwell.events import (
     SensorTriggered,
     ServiceStarted,
     ServiceStopping,
+    SilenceEnded,
     SourceAdvanced,
     SourceEvent,
     StepFailed,
@@ -105,6 +111,10 @@ def line_of(record: Record) -> LogLine:
             return _check_line(event)
         case FreshnessChanged() as event:
             return _freshness_line(event)
+        case IncidentChanged() as event:
+            return incident_line(event)
+        case AlertDelivered() | AlertFailed() | AlertsSilenced() | SilenceEnded() as event:
+            return alert_line(event)
         case FreshnessDemanded() | FreshnessAtRisk() as event:
             return _deadline_line(event)
         case (
@@ -250,50 +260,46 @@ def _check_line(event: CheckEvaluated) -> LogLine:
 
 
 def _freshness_line(event: FreshnessChanged) -> LogLine:
-    level, name = _alarm(event)
-    # Every field is there on every line, null or not: alerting rules are written against them.
-    fields = {
-        "asset": event.asset,
-        "state": event.state,
-        "previous_state": event.previous_state,
-        "deadline": event.deadline,
-        "last_materialized": event.last_materialized,
-        "overdue_seconds": event.overdue_seconds,
-        "cause": event.cause,
-        "affected": list(event.affected),
-    }
-    return LogLine(level=level, event=name, fields=fields)
-
-
-def _deadline_line(event: FreshnessDemanded | FreshnessAtRisk) -> LogLine:
-    if isinstance(event, FreshnessDemanded):
-        assets = tuple(demand.asset for demand in event.demands)
-        deadline = min((demand.deadline for demand in event.demands), default=None)
-        return line("info", event, assets=few(assets), deadline=deadline, reason=event.reason)
+    """Of each asset; what people are to know is told of the incident that it is part of."""
     return line(
-        "warning",
+        "debug",
         event,
         asset=event.asset,
+        state=event.state,
+        previous_state=event.previous_state,
         deadline=event.deadline,
-        expected_at=event.expected_at,
-        slow_hop=event.slow_hop,
-        run_id=event.run_id,
-        reason=event.reason,
+        last_materialized=event.last_materialized,
+        overdue_seconds=event.overdue_seconds,
+        cause=event.cause,
+        inherited_from=event.inherited_from,
+        caught_up=event.caught_up or None,
     )
 
 
-def _alarm(event: FreshnessChanged) -> tuple[Level, str]:
-    match event.state:
-        case "WARN":
-            return "warning", "freshness.warned"
-        case "FAIL":
-            return "error", "freshness.violated"
-        case "PASS" if event.previous_state in ("WARN", "FAIL"):
-            return "info", "freshness.recovered"
-        case "PASS" | "UNKNOWN" | "NOT_APPLICABLE":
-            return "debug", event.kind
+def _deadline_line(event: FreshnessDemanded | FreshnessAtRisk) -> LogLine:
+    match event:
+        case FreshnessDemanded():
+            return line(
+                "info",
+                event,
+                assets=few([demand.asset for demand in event.demands]),
+                deadline=min((demand.deadline for demand in event.demands), default=None),
+                targets=few(tuple(event.targets)),
+                reason=event.reason,
+            )
+        case FreshnessAtRisk():
+            return line(
+                "warning",
+                event,
+                asset=event.asset,
+                deadline=event.deadline,
+                expected_at=event.expected_at,
+                slow_hop=event.slow_hop,
+                reason=event.reason,
+                run_id=event.run_id,
+            )
         case _:
-            assert_never(event.state)
+            assert_never(event)
 
 
 def _service_line(event: ServiceChange) -> LogLine:

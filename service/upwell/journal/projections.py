@@ -7,6 +7,9 @@ from typing import assert_never
 from zlib import crc32
 
 from upwell.events import (
+    AlertDelivered,
+    AlertFailed,
+    AlertsSilenced,
     AssetFailed,
     AssetMaterialized,
     AssetObserved,
@@ -25,6 +28,7 @@ from upwell.events import (
     FreshnessAtRisk,
     FreshnessChanged,
     FreshnessDemanded,
+    IncidentChanged,
     ListeningPaused,
     ListeningResumed,
     LocationFailed,
@@ -45,6 +49,7 @@ from upwell.events import (
     SensorTriggered,
     ServiceStarted,
     ServiceStopping,
+    SilenceEnded,
     SourceAdvanced,
     SourceEvent,
     StepFailed,
@@ -54,7 +59,7 @@ from upwell.events import (
     TimerFired,
     WebhookAccepted,
 )
-from upwell.journal import listening, tables
+from upwell.journal import alerting, listening, tables
 from upwell.journal.changes import (
     Change,
     Remove,
@@ -116,6 +121,8 @@ def project(record: Record) -> Iterator[Change]:
             yield _freshness(event)
         case FreshnessDemanded() | FreshnessAtRisk():
             yield from _deadlines(record, event)
+        case IncidentChanged() | AlertDelivered() | AlertsSilenced() | SilenceEnded():
+            yield from alerting.project(record, event)
         case LocationLoaded() | LocationFailed():
             yield _location(record, event)
         case (
@@ -125,6 +132,7 @@ def project(record: Record) -> Iterator[Change]:
             | ReloadRequested()
             | ServiceStarted()
             | ServiceStopping()
+            | AlertFailed()
             | Canary()
         ):
             return
@@ -147,7 +155,12 @@ def assets_of(event: Event) -> tuple[str, ...]:
             return (asset,)
         case FreshnessDemanded(demands=demands):
             return tuple(dict.fromkeys(demand.asset for demand in demands))
-        case EventDecided(assets=assets) | RunSubmitted(assets=assets) | RunRequested(roots=assets):
+        case (
+            EventDecided(assets=assets)
+            | RunSubmitted(assets=assets)
+            | RunRequested(roots=assets)
+            | IncidentChanged(assets=assets)
+        ):
             return assets
         case _:
             return ()

@@ -13,8 +13,9 @@ from sqlalchemy import ColumnElement, RowMapping, false, func, select, union_all
 
 from upwell.events import Json, decode
 from upwell.journal import rows, tables
+from upwell.journal.alerting_queries import AlertingQueries
 from upwell.journal.journal import Record
-from upwell.journal.listening_queries import ListeningQueries, Query, chunks
+from upwell.journal.listening_queries import Query, chunks
 from upwell.journal.tables import from_micros, to_micros
 from upwell.journal.views import (
     AssetState,
@@ -38,7 +39,7 @@ _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _log = structlog.get_logger("upwell.journal")
 
 
-class Queries(ListeningQueries):
+class Queries(AlertingQueries):
     """Reads the journal and its projections. Speaks of runs and assets, never of rows."""
 
     async def head(self) -> int:

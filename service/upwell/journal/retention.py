@@ -1,8 +1,8 @@
 """Forgetting what is old, in steps so small that the writer's next commit hardly waits.
 
-What goes: events, ended runs with their steps, deliveries and run keys past their time. What stays: the present state
-(assets, partitions, checks, freshness, cursors), every event of a run that is not finished, every event that a consumer
-has not decided yet, and the newest event, from which ids go on.
+What goes: events, ended runs with their steps, closed incidents, silences, deliveries and run keys past their time.
+What stays: the present state (assets, partitions, checks, freshness, cursors), every event of a run that is not
+finished, every event that a consumer has not decided yet, and the newest event, from which ids go on.
 """
 
 from __future__ import annotations
@@ -100,6 +100,9 @@ async def prune(store: Store, *, now: datetime, older_than: timedelta) -> Pruned
     forgotten = to_micros(now - RUN_KEYS_KNOWN_FOR)
     async for _ in _repeated(store, lambda: _prune_run_keys(store, forgotten), full=_EVENTS_A_STEP):
         pass
+    cutoff = to_micros(now - older_than)
+    async for _ in _repeated(store, lambda: _prune_incidents(store, cutoff), full=_EVENTS_A_STEP):
+        pass
     while await store.reclaim():
         pass
     return pruned
@@ -167,6 +170,18 @@ def _prune_run_keys(store: Store, forgotten: int) -> Transaction[int]:
     return len(found)
 
 
+def _prune_incidents(store: Store, cutoff: int) -> Transaction[int]:
+    statements = store.statements
+    found = yield Fetch(statements.named("old incidents", _old_incidents), (cutoff, cutoff))
+    if found:
+        for table in (tables.incident_readers, tables.incidents):
+            yield Run(statements.remove_by(table, "incident"), found)
+    over = yield Fetch(statements.named("silences that are over", _old_silences), (cutoff,))
+    if over:
+        yield Run(statements.remove(tables.silences), over)
+    return max(len(found), len(over))
+
+
 def _literal(number: int) -> ColumnElement[int]:
     # SQLAlchemy would make parameters of these, and of the OFFSET that it adds for SQLite.
     return literal_column(str(number), Integer)
@@ -205,4 +220,19 @@ def _oldest_deliveries() -> ClauseElement:
 def _old_run_keys() -> ClauseElement:
     known = tables.run_keys.c
     query = select(known.sensor, known.run_key).where(known.at <= bindparam("last"))
+    return query.limit(_literal(_EVENTS_A_STEP)).offset(_literal(0))
+
+
+def _old_incidents() -> ClauseElement:
+    incidents = tables.incidents.c
+    # `opened_at` beside it is what the index is looked up by; nothing closes before it was opened.
+    query = select(incidents.incident).where(
+        incidents.opened_at <= bindparam("opened"), incidents.happened_at <= bindparam("closed"), ~incidents.open
+    )
+    return query.limit(_literal(_EVENTS_A_STEP)).offset(_literal(0))
+
+
+def _old_silences() -> ClauseElement:
+    silences = tables.silences.c
+    query = select(silences.silence).where(silences.until <= bindparam("cutoff"))
     return query.limit(_literal(_EVENTS_A_STEP)).offset(_literal(0))

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from pydantic import TypeAdapter
 from pydantic_core import from_json
 
-from upwell.events import ErrorInfo, PlannedStep
+from upwell.events import ErrorInfo, Lateness, Member, PlannedStep
 from upwell.journal.tables import from_micros
 from upwell.journal.views import (
     AssetState,
@@ -19,11 +19,13 @@ from upwell.journal.views import (
     DemandRow,
     FilterCall,
     FreshnessRow,
+    IncidentView,
     LocationView,
     PartitionState,
     RunView,
     SensorCall,
     SensorState,
+    SilenceView,
     StepView,
     Switch,
     WaitingEvent,
@@ -41,6 +43,11 @@ def _plans() -> TypeAdapter[tuple[PlannedStep, ...]]:
 @cache
 def _errors() -> TypeAdapter[ErrorInfo]:
     return TypeAdapter(ErrorInfo)
+
+
+@cache
+def _lateness() -> TypeAdapter[Lateness]:
+    return TypeAdapter(Lateness)
 
 
 def _instant(micros: int | None) -> datetime | None:
@@ -259,4 +266,57 @@ def dead_letter(row: Row) -> DeadLetter:
         attempts=row["attempts"],
         run_id=row["run_id"],
         sensor=row["sensor"],
+    )
+
+
+def incident_view(row: Row, members: Iterable[Member] = ()) -> IncidentView:
+    """An incident from its row and those who are in it."""
+    return IncidentView(
+        incident=row["incident"],
+        number=row["number"],
+        trouble=row["trouble"],
+        subject=row["subject"],
+        severity=row["severity"],
+        opened_at=from_micros(row["opened_at"]),
+        happened_at=from_micros(row["happened_at"]),
+        summary=row["summary"],
+        open=row["open"],
+        affected=row["affected"],
+        assets=tuple(_json(row["assets"], ())),
+        lateness=_late(row["lateness"]),
+        run_id=row["run_id"],
+        step_id=row["step_id"],
+        error=_error(row["error"]),
+        closes_at=_instant(row["closes_at"]),
+        silenced=row["silenced"],
+        silenced_until=_instant(row["silenced_until"]),
+        merged_into=row["merged_into"],
+        members=tuple(members),
+    )
+
+
+def member(row: Row) -> Member:
+    """Somebody in an incident, from the row."""
+    return Member(
+        name=row["name"],
+        partition=row["partition"] or None,
+        since=from_micros(row["since"]),
+        severity=row["severity"],
+        lateness=_late(row["lateness"]),
+    )
+
+
+def _late(text: str | None) -> Lateness | None:
+    return None if text is None else _lateness().validate_json(text)
+
+
+def silence_view(row: Row) -> SilenceView:
+    """A silence from its row."""
+    return SilenceView(
+        silence=row["silence"],
+        select=row["select"],
+        since=from_micros(row["since"]),
+        until=from_micros(row["until"]),
+        reason=row["reason"],
+        silenced_by=row["silenced_by"],
     )

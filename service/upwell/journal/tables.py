@@ -376,6 +376,69 @@ dynamic_partitions = Table(
     sqlite_with_rowid=False,
 )
 
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("incident", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("change", Text, nullable=False),
+    Column("trouble", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("happened_at", BigInteger, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("affected", Integer, nullable=False),
+    _json("assets"),
+    _json("lateness"),
+    Column("run_id", Text),
+    Column("step_id", Text),
+    _json("error"),
+    _instant("closes_at"),
+    Column("silenced", Text),
+    _instant("silenced_until"),
+    Column("merged_into", Text),
+    Column("open", Boolean, nullable=False),
+    Index("incidents_by_age", "opened_at"),
+    Index("incidents_open", "open", "opened_at"),
+    sqlite_with_rowid=False,
+)
+
+# Who is in an incident now.
+incident_members = Table(
+    "incident_members",
+    metadata,
+    Column("incident", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("partition", Text, primary_key=True),  # empty: the whole
+    Column("since", BigInteger, nullable=False),
+    Column("severity", Text, nullable=False),
+    _json("lateness"),
+    sqlite_with_rowid=False,
+)
+
+# Who was told of an incident, and by which alert last: of its end only they are told.
+incident_readers = Table(
+    "incident_readers",
+    metadata,
+    Column("incident", Text, primary_key=True),
+    Column("sink", Text, primary_key=True),
+    Column("alert", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("silence", Text, primary_key=True),
+    Column("select", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("reason", Text),
+    Column("silenced_by", Text),
+    sqlite_with_rowid=False,
+)
+
 TABLES: Mapping[str, Table] = metadata.tables
 
 # Written out, as in the partial index above: with parameters in their place SQLite could not use that.

@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from upwell.events import CheckSeverity, ErrorInfo, FreshnessState, Json, Listening, PlannedStep, RunId
+from upwell.events import (
+    CheckSeverity,
+    ErrorInfo,
+    FreshnessState,
+    Json,
+    Lateness,
+    Listening,
+    Member,
+    PlannedStep,
+    RunId,
+    Severity,
+    Trouble,
+)
 
 RunStatus: TypeAlias = Literal["QUEUED", "STARTED", "SUCCESS", "FAILURE", "CANCELED"]
 StepStatus: TypeAlias = Literal["STARTED", "SUCCESS", "FAILURE", "RETRYING", "SKIPPED"]
@@ -229,3 +241,41 @@ class DeadLetter:
     attempts: int = 1
     run_id: RunId | None = None
     sensor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IncidentView:
+    """An incident as it stands; `members` only where they were asked for."""
+
+    incident: str
+    number: int
+    trouble: Trouble
+    subject: str
+    severity: Severity
+    opened_at: datetime
+    happened_at: datetime
+    summary: str
+    open: bool
+    affected: int = 0
+    assets: tuple[str, ...] = ()
+    lateness: Lateness | None = None
+    run_id: RunId | None = None
+    step_id: str | None = None
+    error: ErrorInfo | None = None
+    closes_at: datetime | None = None
+    silenced: str | None = None
+    silenced_until: datetime | None = None
+    merged_into: str | None = None
+    members: tuple[Member, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SilenceView:
+    """A silence that somebody asked for."""
+
+    silence: str
+    select: str
+    since: datetime
+    until: datetime
+    reason: str | None = None
+    silenced_by: str | None = None

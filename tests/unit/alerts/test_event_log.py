@@ -14,6 +14,8 @@ from upwell.alerts.event_log import CONSUMER, EventLog
 from upwell.alerts.lines import line_of
 from upwell.clock import FakeClock
 from upwell.events import (
+    AlertDelivered,
+    AlertFailed,
     AssetFailed,
     AssetMaterialized,
     AssetSkipped,
@@ -25,7 +27,11 @@ from upwell.events import (
     FileChanged,
     FreshnessChanged,
     FreshnessState,
+    IncidentChanged,
+    IncidentStep,
+    Lateness,
     LocationFailed,
+    Member,
     RunFailed,
     RunId,
     RunSucceeded,
@@ -46,8 +52,17 @@ def told(event: Event) -> tuple[str, str, dict[str, Any]]:
     return line.level, line.event, dict(line.fields)
 
 
-def violated(asset: str, state: FreshnessState = "FAIL", previous: FreshnessState = "PASS") -> FreshnessChanged:
-    return FreshnessChanged(asset=asset, state=state, previous_state=previous, changed_at=NOON)
+def violated(asset: str, state: FreshnessState = "FAIL", change: IncidentStep = "opened", **more: Any) -> Event:
+    """Somebody is told of an asset that is late, or late no more."""
+    fields: dict[str, Any] = {
+        "incident": "i",
+        "number": 1,
+        "trouble": "freshness",
+        "severity": "error",
+        "summary": "it is late",
+        "lateness": Lateness(state=state, previous_state="PASS"),
+    }
+    return IncidentChanged(**fields | {"change": change, "subject": asset, "opened_at": NOON, "happened_at": NOON} | more)
 
 
 @pytest.mark.parametrize(
@@ -69,11 +84,21 @@ def violated(asset: str, state: FreshnessState = "FAIL", previous: FreshnessStat
         (CheckEvaluated(asset="a", check="c", passed=False, severity="WARN"), "warning", "check.failed"),
         (LocationFailed(location="default", error=ERROR), "error", "location.failed"),
         (violated("a", "WARN"), "warning", "freshness.warned"),
-        (violated("a", "FAIL", "WARN"), "error", "freshness.violated"),
-        (violated("a", "PASS", "WARN"), "info", "freshness.recovered"),
-        (violated("a", "PASS", "FAIL"), "info", "freshness.recovered"),
-        (violated("a", "PASS", "UNKNOWN"), "debug", "freshness.changed"),
-        (violated("a", "NOT_APPLICABLE", "FAIL"), "debug", "freshness.changed"),
+        (violated("a", "FAIL"), "error", "freshness.violated"),
+        (violated("a", "FAIL", "worsened"), "error", "freshness.violated"),
+        (violated("a", "WARN", "eased"), "warning", "freshness.warned"),
+        (violated("a", "FAIL", "unsilenced"), "error", "freshness.violated"),
+        (violated("a", "PASS", "closed"), "info", "freshness.recovered"),
+        (violated("a", "NOT_APPLICABLE", "closed"), "info", "incident.changed"),
+        (violated("a", "FAIL", "changed"), "info", "incident.changed"),
+        (violated("a", "PASS", "recovering"), "info", "incident.changed"),
+        (violated("a", "FAIL", silenced="moving"), "info", "incident.changed"),
+        (violated("a", "FAIL", "closed", merged_into="x"), "info", "incident.changed"),
+        (violated("a", "FAIL", trouble="check", lateness=None), "info", "incident.changed"),
+        (FreshnessChanged(asset="a", state="FAIL", previous_state="PASS", changed_at=NOON), "debug", "freshness.changed"),
+        (AlertDelivered(sink="ops", alert="i.1", incidents=("i",)), "info", "alert.delivered"),
+        (AlertFailed(sink="ops", alert="i.1", error=ERROR, retry_at=NOON), "warning", "alert.failed"),
+        (AlertFailed(sink="ops", alert="i.1", error=ERROR), "error", "alert.failed"),
         (Canary(nonce="n"), "debug", "service.canary"),
     ],
 )
@@ -81,9 +106,11 @@ def test_an_event_is_told_under_its_name_at_its_level(event: Event, level: str, 
     assert told(event)[:2] == (level, name)
 
 
-def test_a_freshness_line_has_exactly_the_fields_that_alerting_rules_rely_on() -> None:
+def test_a_freshness_line_has_all_the_fields_that_alerting_rules_rely_on() -> None:
     _, _, fields = told(violated("fct_orders"))
     assert fields == {
+        "incident": "i",
+        "affected_count": 0,
         "asset": "fct_orders",
         "state": "FAIL",
         "previous_state": "PASS",
@@ -93,6 +120,12 @@ def test_a_freshness_line_has_exactly_the_fields_that_alerting_rules_rely_on() -
         "cause": None,
         "affected": [],
     }
+
+
+def test_a_freshness_line_names_who_is_late_because_of_it() -> None:
+    members = tuple(Member(name=name, since=NOON) for name in ("raw", "mart", "fct"))
+    _, _, fields = told(violated("raw", joined=members, affected=2))
+    assert (fields["affected"], fields["affected_count"]) == (["fct", "mart"], 2)
 
 
 def test_a_materialisation_tells_its_rows_and_how_long_it_took() -> None:
@@ -161,7 +194,7 @@ async def test_what_happened_while_nobody_told_is_told_at_the_next_start_if_it_m
     async with open_journal(f"sqlite+aiosqlite:///{tmp_path / 'upwell.db'}", clock=FakeClock(NOON)) as journal:
         await journal.append(AssetMaterialized(asset="quiet"), violated("flights", "WARN"))
     async with service(tmp_path / "upwell.db") as second:
-        assert await second.told_after(violated("flights", "PASS", "WARN")) == [
+        assert await second.told_after(violated("flights", "PASS", "closed")) == [
             "freshness.warned flights",
             "freshness.recovered flights",
         ]

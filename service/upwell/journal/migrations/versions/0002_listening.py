@@ -1,4 +1,4 @@
-"""Sensors, schedules, gates, switches and dead letters; data times. Runs before the new code."""
+"""Sensors, schedules, gates, switches, dead letters; data times; incidents and silences. Runs before the new code."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def upgrade() -> None:
         op.add_column("runs", sa.Column(column, sa.Text))
     _freshness()
     _sensors()
+    _alerts()
     op.create_table("waiting", _key("gate"), _id_key("event_id"), _number("until"), sqlite_with_rowid=False)
     op.create_table(
         "switches",
@@ -106,6 +107,53 @@ def _sensors() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("run_keys_by_age", "run_keys", ["at"])
+
+
+def _alerts() -> None:
+    op.create_table(
+        "incidents",
+        _key("incident"),
+        sa.Column("number", sa.Integer, nullable=False),
+        *(_text(name) for name in ("change", "trouble", "subject", "severity")),
+        sa.Column("opened_at", sa.BigInteger, nullable=False),
+        sa.Column("happened_at", sa.BigInteger, nullable=False),
+        _text("summary"),
+        sa.Column("affected", sa.Integer, nullable=False),
+        *(sa.Column(name, sa.Text) for name in ("assets", "lateness", "run_id", "step_id", "error")),
+        _number("closes_at"),
+        sa.Column("silenced", sa.Text),
+        _number("silenced_until"),
+        sa.Column("merged_into", sa.Text),
+        sa.Column("open", sa.Boolean, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("incidents_by_age", "incidents", ["opened_at"])
+    op.create_index("incidents_open", "incidents", ["open", "opened_at"])
+    op.create_table(
+        "incident_members",
+        _key("incident"),
+        _key("name"),
+        _key("partition"),
+        sa.Column("since", sa.BigInteger, nullable=False),
+        _text("severity"),
+        sa.Column("lateness", sa.Text),
+        sqlite_with_rowid=False,
+    )
+    op.create_table("incident_readers", _key("incident"), _key("sink"), _text("alert"), sqlite_with_rowid=False)
+    op.create_table(
+        "silences",
+        _key("silence"),
+        _text("select"),
+        sa.Column("since", sa.BigInteger, nullable=False),
+        sa.Column("until", sa.BigInteger, nullable=False),
+        sa.Column("reason", sa.Text),
+        sa.Column("silenced_by", sa.Text),
+        sqlite_with_rowid=False,
+    )
+
+
+def _text(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=False)
 
 
 def _key(name: str) -> sa.Column[str]:
