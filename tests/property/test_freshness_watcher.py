@@ -47,9 +47,9 @@ def outages(draw: st.DrawFn) -> Outages:
     return list(zip(edges[::2], edges[1::2], strict=False))
 
 
-def looked_at(made: list[int], down: Outages) -> Iterator[tuple[int, bool]]:
+def looked_at(made: list[int], down: Outages, until: int) -> Iterator[tuple[int, bool]]:
     """Each instant, and whether what is made then counts already: at a deadline first comes the deadline."""
-    for second in range(END + 1):
+    for second in range(until + 1):
         sleeping = any(start <= second < end for start, end in down)
         if not sleeping or second in made:
             yield second, False
@@ -67,12 +67,12 @@ def state_at(policy: TimeWindowFreshnessPolicy, made: list[int], second: int, in
     return "WARN" if policy.warn_window is not None and age >= policy.warn_window.total_seconds() else "PASS"
 
 
-def oracle(policy: TimeWindowFreshnessPolicy, made: list[int], down: Outages) -> list[Told]:
+def oracle(policy: TimeWindowFreshnessPolicy, made: list[int], down: Outages, until: int = END) -> list[Told]:
     told: list[Told] = []
     previous = "NOT_APPLICABLE"
     began, true_state = 0, ""
-    looks = set(looked_at(made, down))
-    for second in range(END + 1):
+    looks = set(looked_at(made, down, until))
+    for second in range(until + 1):
         for inclusive in (False, True):
             state = state_at(policy, made, second, inclusive)
             if state != true_state:
@@ -146,3 +146,51 @@ def test_restarts_at_any_instant_repeat_nothing_and_miss_nothing(
     journal = anyio.run(simulate, assets, down)
     for asset, (policy, made) in assets.items():
         assert told_of(journal, asset) == oracle(policy, made, down)
+
+
+REPORTS = st.lists(st.tuples(st.integers(1, END), st.integers(0, 40)), max_size=8)  # made at, told so much later
+
+
+async def report(policy: TimeWindowFreshnessPolicy, reports: list[tuple[int, int]]) -> MemoryJournal:
+    clock = FakeClock(START)
+    journal = MemoryJournal(clock)
+    async with anyio.create_task_group() as service:
+        project = project_of({"a": (policy, [])})
+        await service.start(FreshnessWatcher(journal, journal, project, clock).run)  # type: ignore[arg-type]
+        for told_at, made_at in sorted((made_at + delay, made_at) for made_at, delay in reports):
+            await clock.advance(to=START + timedelta(seconds=told_at))
+            claimed = None if told_at == made_at else START + timedelta(seconds=made_at)
+            journal.post(AssetMaterialized(asset="a", materialized_at=claimed))
+            await clock.advance(0)
+        await clock.advance(to=START + timedelta(seconds=END + 40))
+        service.cancel_scope.cancel()
+    return journal
+
+
+def in_force(journal: MemoryJournal) -> list[Told]:
+    """What was told, without what was corrected."""
+    found: dict[int, Told] = {}
+    for record, told in zip(journal.all_of(FreshnessChanged.kind), told_of(journal, "a"), strict=True):
+        assert isinstance(record.event, FreshnessChanged)
+        for wrong in record.event.corrects:
+            assert found.pop(wrong, None), "what is corrected was in force"
+        found[record.id] = told
+    return list(found.values())
+
+
+def states_of(told: list[Told]) -> list[tuple[str, int]]:
+    """Each state and when it began; a correction may say that it went on."""
+    found = [(state, second) for _, state, second in told]
+    return [one for at, one in enumerate(found) if at == 0 or found[at - 1][0] != one[0]]
+
+
+@settings(deadline=None, max_examples=150)
+@given(policies(), REPORTS)
+def test_with_its_corrections_the_history_is_as_if_every_report_had_come_in_time(
+    policy: TimeWindowFreshnessPolicy, reports: list[tuple[int, int]]
+) -> None:
+    journal = anyio.run(report, policy, reports)
+    truth = oracle(policy, [made_at for made_at, _ in reports], [], until=END + 40)
+    assert states_of(in_force(journal)) == states_of(truth)
+    told = told_of(journal, "a")
+    assert [previous for previous, _, _ in told[1:]] == [state for _, state, _ in told[:-1]]

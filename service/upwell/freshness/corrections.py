@@ -25,9 +25,12 @@ def corrected(
         told: the changes that were told of that time.
     """
     before = standing.told
-    truth = [change for fact in facts for change in standing.history(fact)]
-    last = standing.change(now)
-    truth += [last] if last is not None else []
+    standing.changes_at = standing.told_at  # it has not been looked at yet
+    truth: list[FreshnessChanged] = []
+    for fact in facts:
+        truth += standing.elapse(fact.at)
+        truth += standing.history(fact)
+    truth += standing.elapse(now)
     wrong = [record for record in told if isinstance(record.event, FreshnessChanged)]
     while truth and wrong and _alike(truth[0], wrong[0].event):
         before = truth.pop(0).state

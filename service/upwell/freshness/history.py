@@ -92,7 +92,7 @@ class History:
         told = _in_force(reversed(records))
         facts = sorted((fact for record in records if (fact := fact_of(record, now))), key=lambda f: (f.at, f.id))
         before = [fact for fact in facts if fact.at < at]
-        earlier = [change for change in told.values() if _dated(change) <= at]
+        earlier = [change for change in told.values() if _dated(change) < at]
         if not told or (not earlier and len(records) == _MOST_TO_CORRECT):
             return None
         base = (earlier or [*told.values()])[-1 if earlier else 0]

@@ -148,6 +148,16 @@ class Standing:
         changed = self.change(fact.at, caught_up=caught_up, not_before=fact.at)
         return [change for change in (missed, changed) if change is not None]
 
+    def elapse(self, until: datetime) -> list[FreshnessChanged]:
+        """Every change that time makes up to an instant, where `change` would only tell the last."""
+        changes = []
+        while True:
+            at = min(self.changes_at, until)
+            if (change := self.change(at)) is not None:
+                changes.append(change)
+            if self.changes_at > until:
+                return changes
+
     def _order(self, partition: str | None) -> float:
         if not isinstance(self.partitions, TimeWindowPartitionsDefinition) or partition is None:
             return max(self.newest, 0.0)
@@ -212,6 +222,12 @@ class Standings:
             if standing is not None and (change := standing.change(now, caught_up=caught_up)) is not None:
                 changes.append(change)
                 self._note_late(standing)
+        return changes
+
+    def reported(self, fact: Fact, now: datetime) -> list[FreshnessChanged]:
+        """Something happened, and was told late, but after what was told last: time has passed since."""
+        changes = [*self.learnt(fact), *self._by_asset[fact.asset].elapse(now)]
+        self._note_late(self._by_asset[fact.asset])
         return changes
 
     def next_change(self, asset: str) -> datetime:

@@ -95,18 +95,17 @@ class FreshnessWatcher:
             if fact.late and fact.at < self._standings[asset].told_at:
                 self._applied = record.id - 1
                 await self._tell(changes)  # what is corrected is to be in the journal
-                changes = await self._corrected(asset, fact, now)
+                changes = await self._corrected(fact, now)
             else:
-                changes += self._standings.learnt(fact)
-                changes += self._standings.passed([asset], now) if fact.late else []
+                changes += self._standings.reported(fact, now) if fact.late else self._standings.learnt(fact)
             self._set_alarm(asset)
         return changes
 
-    async def _corrected(self, asset: str, fact: Fact, now: datetime) -> list[FreshnessChanged]:
+    async def _corrected(self, fact: Fact, now: datetime) -> list[FreshnessChanged]:
         """Something made in time was told late: what was told of the time since then may be wrong."""
-        past = await self._history.around(self._standings[asset], fact.at, self._journal.head, now)
+        past = await self._history.around(self._standings[fact.asset], fact.at, self._journal.head, now)
         if past is None:
-            return [*self._standings.learnt(fact), *self._standings.passed([asset], now)]
+            return self._standings.reported(fact, now)
         changes = corrected(past.standing, past.facts, past.told, now)
         self._standings.admit(past.standing)
         return changes
@@ -140,11 +139,15 @@ class FreshnessWatcher:
             nodes = {node.key: node for node in graph.assets.values() if node.freshness is not None}
             changes = [self._standings.dismiss(asset, now) for asset in list(self._standings) if asset not in nodes]
             changes += await self._adapt(nodes.values(), now)
-            changes += await self._admit([node for key, node in nodes.items() if key not in self._standings], now)
+            new = [node for key, node in nodes.items() if key not in self._standings]
+            admitted, told_late = await self._admit(new, now)
+            changes += admitted
             changes += await self._history.of_removed_policies(graph, now)
+            await self._tell(changes)
+            for fact in told_late:
+                await self._tell(await self._corrected(fact, now))
             for asset in nodes:
                 self._set_alarm(asset)
-            await self._tell(changes)
 
     async def _adapt(self, nodes: Iterable[AssetNode], now: datetime) -> list[FreshnessChanged]:
         """Take over policies that changed: what they say counts from now on."""
@@ -159,15 +162,22 @@ class FreshnessWatcher:
                 changed.append(node.key)
         return self._standings.passed(changed, now)
 
-    async def _admit(self, nodes: Collection[AssetNode], now: datetime) -> list[FreshnessChanged]:
-        """Take in assets that are new to this process, with what the journal knows of them."""
+    async def _admit(self, nodes: Collection[AssetNode], now: datetime) -> tuple[list[FreshnessChanged], list[Fact]]:
+        """Take in assets that are new to this process, with what the journal knows of them.
+
+        Beside the changes: what was told so late that it may correct what is in the journal.
+        """
         changes: list[FreshnessChanged] = []
+        told_late: list[Fact] = []
         for standing, since in await self._history.standings(nodes, now):
             self._standings.admit(standing)
             for fact in since:
-                changes += self._standings.learnt(fact, caught_up=True)
+                if fact.late and fact.at < standing.told_at:
+                    told_late.append(fact)
+                else:
+                    changes += self._standings.learnt(fact, caught_up=True)
             changes += self._standings.passed([standing.asset], now, caught_up=True)
-        return changes
+        return changes, told_late
 
     async def _tell(self, changes: Sequence[FreshnessChanged]) -> None:
         told = _with_blame(self._project.graph, changes, self._standings.late)

@@ -14,7 +14,7 @@ from upwell.definitions.freshness.model import FreshnessPolicy
 from upwell.definitions.partitions.time_windows import DailyPartitionsDefinition
 from upwell.definitions.project import Project
 from upwell.definitions.snapshot import AssetNode, DepNode, Snapshot
-from upwell.events import AssetMaterialized, Canary, FreshnessChanged
+from upwell.events import AssetMaterialized, AssetObserved, Canary, FreshnessChanged
 from upwell.freshness import standings
 from upwell.freshness.watcher import FreshnessWatcher
 from upwell.testing import MemoryJournal, temporary_journal
@@ -271,3 +271,127 @@ async def test_with_the_real_journal_it_is_the_same() -> None:
             ("FAIL", after(60)),
         ]
         assert (await journal.queries.freshness())["a"].state == "FAIL"
+
+
+def seen(journal: MemoryJournal) -> list[tuple[str, datetime, tuple[int, ...]]]:
+    return [(change.state, change.changed_at, change.corrects) for change in told(journal)]
+
+
+async def test_a_late_report_of_something_made_in_time_corrects_history_visibly() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    async with watching(journal, project_of(node("a", FreshnessPolicy.time_window(timedelta(seconds=60)))), clock):
+        journal.post(AssetMaterialized(asset="a"))
+        await clock.advance(100)
+        journal.post(AssetMaterialized(asset="a", materialized_at=after(50)))
+        await clock.advance(20)
+    wrong = journal.all_of("freshness.changed")[2].id
+    assert seen(journal)[2:] == [
+        ("FAIL", after(60), ()),
+        ("PASS", after(60), (wrong,)),  # it stayed so ...
+        ("FAIL", after(110), ()),  # ... up to the deadline of what was told late
+    ]
+
+
+async def test_a_late_report_that_came_while_it_was_down_corrects_what_was_told_before() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    project = project_of(node("a", FreshnessPolicy.time_window(timedelta(seconds=60))))
+    async with watching(journal, project, clock):
+        journal.post(AssetMaterialized(asset="a"))
+        await clock.advance(100)
+    journal.post(AssetMaterialized(asset="a", materialized_at=after(50)))
+    async with watching(journal, project, clock):
+        pass
+    wrong = journal.all_of("freshness.changed")[2].id
+    assert seen(journal)[3:] == [("PASS", after(60), (wrong,))]
+
+
+async def test_a_report_of_something_made_too_late_corrects_nothing_and_is_dated_when_it_was_made() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    async with watching(journal, project_of(node("a", FreshnessPolicy.time_window(timedelta(seconds=60)))), clock):
+        journal.post(AssetMaterialized(asset="a"))
+        await clock.advance(100)
+        journal.post(AssetMaterialized(asset="a", materialized_at=after(70)))
+    assert seen(journal)[2:] == [("FAIL", after(60), ()), ("PASS", after(70), ())]
+    assert told(journal)[-1].overdue_seconds == 10.0
+
+
+async def test_own_lateness_and_that_of_the_input_are_told_apart() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    hours = FreshnessPolicy.time_window(timedelta(hours=1))
+    project = project_of(node("raw"), node("mart", hours, deps=("raw",)), node("report", deps=("mart",)))
+    async with watching(journal, project, clock):
+        for asset in ("raw", "mart"):
+            journal.post(AssetMaterialized(asset=asset))
+        await clock.advance(61)
+        journal.post(AssetMaterialized(asset="report"))
+    raw, late, recovered = told(journal)[-3:]
+    assert (raw.asset, raw.affected, raw.inherited_by) == ("raw", ("report",), ("mart",))
+    assert (late.asset, late.state, late.cause, late.inherited_from) == ("report", "FAIL", "raw", "raw")
+    assert (recovered.state, recovered.cause, recovered.inherited_from) == ("PASS", None, "raw")
+
+
+async def test_a_rebuild_from_old_data_does_not_make_fresh_what_is_judged_by_its_data() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    policy = FreshnessPolicy.time_window(timedelta(days=1), basis="data")
+    async with watching(journal, project_of(node("a", policy)), clock):
+        await clock.advance(10)
+        journal.post(AssetMaterialized(asset="a", data_time=after(-2 * 86400)))
+        await clock.advance(10)
+        journal.post(AssetMaterialized(asset="a", data_time=after(0)))
+    assert states(journal) == [("UNKNOWN", NOON), ("FAIL", after(10)), ("PASS", after(20))]
+
+
+async def test_an_observation_that_says_a_data_time_keeps_an_external_asset_fresh() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    source = AssetNode(key="a", step=None, freshness=FreshnessPolicy.maximum_lag(timedelta(seconds=60)))
+    async with watching(journal, project_of(source), clock):
+        journal.post(AssetObserved(asset="a", data_time=NOON))
+        await clock.advance(30)
+        journal.post(AssetObserved(asset="a"))
+        journal.post(AssetObserved(asset="a", data_time=after(20)))
+        await clock.advance(60)
+    assert states(journal) == [("UNKNOWN", NOON), ("PASS", NOON), ("FAIL", after(80))]
+
+
+async def test_partitions_that_are_due_are_asked_for_also_after_a_restart() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    policy = FreshnessPolicy.cron("0 9 * * *")
+    project = project_of(node("a", policy, partitions=DailyPartitionsDefinition(start_date="2024-01-01")))
+    async with watching(journal, project, clock):
+        journal.post(AssetMaterialized(asset="a", partition="2024-02-29"))
+        await clock.advance(to=NOON + timedelta(days=1, hours=-6))
+        journal.post(AssetMaterialized(asset="a", partition="2024-03-01"))
+        await clock.advance(1)
+        journal.post(AssetMaterialized(asset="a", partition="2024-01-15"))  # a backfill
+    deadline = datetime(2024, 3, 3, 9, tzinfo=UTC)
+    async with watching(journal, project, clock):
+        await clock.advance(to=deadline + timedelta(minutes=1))
+        journal.post(AssetMaterialized(asset="a", partition="2024-01-16"))
+        await clock.advance(60)
+    assert states(journal) == [("UNKNOWN", NOON), ("PASS", NOON), ("FAIL", deadline)]
+
+
+async def test_thousands_of_deadlines_that_passed_while_it_was_down_are_told_once_each_in_few_writes() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    hourly = FreshnessPolicy.cron("0 * * * *")
+    nodes = [node("root", hourly), *(node(f"a{at}", hourly, deps=("root",)) for at in range(2000))]
+    async with watching(journal, project_of(*nodes), clock):
+        journal.post(*(AssetMaterialized(asset=one.key) for one in nodes))
+        await clock.advance(1)
+    clock.jump(NOON + timedelta(hours=26))
+    before, appends = len(told(journal)), journal.appends
+    async with watching(journal, project_of(*nodes), clock):
+        pass
+    missed = told(journal)[before:]
+    assert len(missed) == 2001 and journal.appends - appends <= 4
+    assert {(m.state, m.caught_up, m.changed_at) for m in missed} == {("FAIL", True, NOON + timedelta(hours=2))}
+    assert (missed[0].asset, len(missed[0].affected)) == ("root", 2000)
+    assert {m.cause for m in missed[1:]} == {"root"}

@@ -19,6 +19,7 @@ _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
 _NEAR = 64  # ticks that are walked through to get to an instant; further away the walk begins there
 _MOST = 1024  # ticks that are remembered
+_HORIZON = timedelta(days=366 * 30)  # a calendar that leaves no deadline within has none at all
 _FIRST_LOOK_BACK, _LONGEST_LOOK_BACK = timedelta(minutes=2), timedelta(days=366 * 40)
 
 
@@ -86,14 +87,17 @@ class _OnBusinessDays:
         self._calendar = calendar
 
     def after(self, instant: datetime) -> datetime:
-        best = NEVER
+        best, last_day = NEVER, None
+        horizon = min(instant, NEVER - _HORIZON) + _HORIZON
         tick = self._ticks.after(self._start(instant))
-        while tick < NEVER:
+        while tick < horizon:
             moved = self._calendar.rolled(tick, self._ticks.zone)
-            if moved is not None and moved > instant:
-                best = min(best, moved)
-            if moved == tick and tick >= best:
-                break
+            if moved is not None:
+                day = moved.astimezone(self._ticks.zone).date()
+                if last_day is not None and day > last_day:
+                    break  # days come in order, times of a day may not
+                if moved > instant:
+                    best, last_day = min(best, moved), day
             tick = self._ticks.after(tick)
         return best
 

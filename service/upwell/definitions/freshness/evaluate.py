@@ -25,6 +25,8 @@ from upwell.definitions.freshness.model import (
 )
 from upwell.events import FreshnessState
 
+_LEAST = timedelta(microseconds=1)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Missing:
@@ -119,7 +121,7 @@ def _never_made(policy: AnyFreshnessPolicy, known: Known) -> _Outlook:
             case CronFreshnessPolicy():
                 fails_at = _deadlines_of(policy).after(known.since)
             case MaximumLagFreshnessPolicy():
-                fails_at = _lagging_at(policy, known.since)
+                fails_at = _lagging_at(policy, known.since, known.since)
             case _:
                 assert_never(policy)
     return _Outlook(fails_at, fails_at, "UNKNOWN")
@@ -133,8 +135,11 @@ def _of_age(policy: AnyFreshnessPolicy, counted_from: datetime, known_since: dat
         case CronFreshnessPolicy():
             return _of_windows(policy, counted_from, known_since)
         case MaximumLagFreshnessPolicy(warn_lag=warn):
-            fails_at = _lagging_at(policy, counted_from)
-            return _Outlook(fails_at, fails_at if warn is None else min(fails_at, _later(counted_from, warn)))
+            late_at = _later(counted_from, policy.lag)
+            fails_at = _lagging_at(policy, counted_from, known_since)
+            warns_at = fails_at if warn is None else min(fails_at, _later(counted_from, warn))
+            asked_before = policy.cron_schedule is not None and _deadlines_of(policy).up_to(known_since) > late_at
+            return _Outlook(fails_at, warns_at, "UNKNOWN" if asked_before else "PASS")
         case _:
             assert_never(policy)
 
@@ -163,7 +168,7 @@ def _of_partitions(policy: AnyFreshnessPolicy, missing: Missing) -> _Outlook:
             fails_at = _deadlines_of(policy).after(exists_at)
             warns_at = fails_at if warn is None or fails_at >= NEVER else max(fails_at - warn, exists_at)
         case MaximumLagFreshnessPolicy(warn_lag=warn):
-            fails_at = _lagging_at(policy, missing.starts_at)
+            fails_at = _lagging_at(policy, missing.starts_at, EARLIEST)
             warns_at = fails_at if warn is None else min(fails_at, _later(missing.starts_at, warn))
         case _:
             assert_never(policy)
@@ -179,9 +184,9 @@ def asks_for_after(policy: AnyFreshnessPolicy, since: datetime) -> datetime:
         case TimeWindowFreshnessPolicy(fail_window=window) | MaximumLagFreshnessPolicy(lag=window, cron_schedule=None):
             return _earlier(since, window)
         case MaximumLagFreshnessPolicy(lag=window):
-            return _earlier(_deadlines_of(policy).up_to(since), window)
+            return _earlier(_deadlines_of(policy).up_to(since), window + _LEAST)
         case CronFreshnessPolicy():
-            return _earlier(_deadlines_of(policy).up_to(since), timedelta(microseconds=1))
+            return _earlier(_deadlines_of(policy).up_to(since), _LEAST)
         case _:
             assert_never(policy)
 
@@ -196,10 +201,10 @@ def _opened_at(policy: CronFreshnessPolicy, deadline: datetime) -> datetime:
     return max(opened_at(deadline, policy.lower_bound_delta, ZoneInfo(policy.timezone)), before)
 
 
-def _lagging_at(policy: MaximumLagFreshnessPolicy, data_time: datetime) -> datetime:
+def _lagging_at(policy: MaximumLagFreshnessPolicy, data_time: datetime, known_since: datetime) -> datetime:
     """When data of that time are too old; at a tick they may be exactly as old as the lag."""
     late_at = _later(data_time, policy.lag)
-    return late_at if policy.cron_schedule is None else _deadlines_of(policy).after(late_at)
+    return late_at if policy.cron_schedule is None else _deadlines_of(policy).after(max(late_at, known_since))
 
 
 def _deadlines_of(policy: CronFreshnessPolicy | MaximumLagFreshnessPolicy) -> Deadlines:
