@@ -34,7 +34,7 @@ from upwell.events import (
 from upwell.execution.limits import Limits
 from upwell.execution.supervisor import Supervisor
 from upwell.journal.journal import Progress, Receipt, Record, StillQueued
-from upwell.journal.views import RunStatus, RunView, StepView, Switch, WaitingEvent
+from upwell.journal.views import AssetState, RunStatus, RunView, StepView, Switch, WaitingEvent
 from upwell.reactor.reactor import Reactor
 from upwell.runtime.messages import StepReport, StepTask
 
@@ -198,6 +198,9 @@ class MemoryQueries:
 
     async def progress(self, consumer: str) -> int:
         return self._journal.decided_until
+
+    async def asset_states(self) -> dict[str, AssetState]:
+        return {}
 
     async def switches(self) -> list[Switch]:
         return []
