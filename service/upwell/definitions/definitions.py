@@ -15,6 +15,7 @@ from upwell.definitions.jobs import AssetJobDefinition
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.resources import ConfigurableResource, IOManager
 from upwell.definitions.schedules import ScheduleDefinition
+from upwell.definitions.selection import CoercibleToAssetSelection, select
 from upwell.definitions.sensors import SensorDefinition
 from upwell.definitions.snapshot import Snapshot
 from upwell.definitions.specs import AssetSpec
@@ -74,9 +75,23 @@ class Definitions(Declarations):
             schedules=[schedule for one in several for schedule in one.schedules],
         )
 
-    def map_asset_specs(self, *, func: Callable[[AssetSpec], AssetSpec]) -> Self:
-        """A copy with the description of each asset replaced by what `func` makes of it."""
-        changed = [one.map_asset_specs(func) if isinstance(one, AssetsDefinition) else func(one) for one in self.assets]
+    def map_asset_specs(
+        self, *, func: Callable[[AssetSpec], AssetSpec], selection: CoercibleToAssetSelection | None = None
+    ) -> Self:
+        """A copy with the description of each asset, or each selected one, replaced by what `func` makes of it.
+
+        Raises:
+            DagsterInvalidAssetSelectionError: the selection cannot be read.
+            DagsterInvalidSubsetError: it names an asset that does not exist.
+        """
+        chosen = None if selection is None else select(self.resolve_asset_graph(), selection)
+
+        def change(spec: AssetSpec) -> AssetSpec:
+            return func(spec) if chosen is None or spec.key.to_user_string() in chosen else spec
+
+        changed = [
+            one.map_asset_specs(change) if isinstance(one, AssetsDefinition) else change(one) for one in self.assets
+        ]
         return type(self)(
             assets=changed,
             asset_checks=self.asset_checks,

@@ -7,9 +7,12 @@ import pytest
 from pydantic import TypeAdapter
 
 from upwell.clock import NEVER
+from upwell.definitions.asset_decorator import asset
+from upwell.definitions.definitions import Definitions
 from upwell.definitions.freshness.evaluate import Known, Verdict, evaluate
 from upwell.definitions.freshness.model import AnyFreshnessPolicy, FreshnessPolicy
 from upwell.definitions.snapshot import AssetNode, Snapshot
+from upwell.definitions.specs import AssetSpec, apply_freshness_policy
 from upwell.errors import DefinitionError
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -109,3 +112,21 @@ def test_a_policy_survives_the_snapshot(policy: AnyFreshnessPolicy) -> None:
     snapshot = Snapshot(location="here", assets=(AssetNode(key="a", step="a", freshness=policy),))
     adapter = TypeAdapter(Snapshot)
     assert adapter.validate_json(adapter.dump_json(snapshot, exclude_defaults=True)) == snapshot
+
+
+def test_a_policy_is_applied_over_a_selection() -> None:
+    @asset(group_name="marts")
+    def a() -> None: ...
+
+    @asset(group_name="marts", freshness_policy=FreshnessPolicy.time_window(9 * HOUR))
+    def b() -> None: ...
+
+    @asset
+    def c() -> None: ...
+
+    def fresh(spec: AssetSpec) -> AssetSpec:
+        return apply_freshness_policy(spec, POLICY, overwrite_existing=False)
+
+    defs = Definitions(assets=[a, b, c, AssetSpec("d")]).map_asset_specs(func=fresh, selection="group:marts or key:d")
+    policies = {spec.key.to_user_string(): spec.freshness_policy for spec in defs.resolve_all_asset_specs()}
+    assert policies == {"a": POLICY, "b": FreshnessPolicy.time_window(9 * HOUR), "c": None, "d": POLICY}
