@@ -1,4 +1,4 @@
-"""What a worker writes to its standard output and error, kept in files below the logs folder: one a step, for example."""
+"""What a worker writes to its standard output and error, kept in files below the logs folder: one a step, mostly."""
 
 from __future__ import annotations
 
