@@ -291,3 +291,47 @@ def journal_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite+aiosqlite:///{tmp_path / 'upwell.db'}"
     url: str = request.getfixturevalue("postgres_url")
     return url
+
+
+class HttpReceiver:
+    """An HTTP server on this machine that remembers what it was told and answers as it is set to.
+
+    `status` and `headers` are of the answer, which comes after `delay` seconds; with `hang_up` there is none.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.status = 200
+        self.headers: dict[str, str] = {}
+        self.answer = b"ok"
+        self.delay = 0.0
+        self.hang_up = False
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def heard(self, header: str) -> list[str]:
+        return [headers.get(header, "") for _, headers, _ in self.requests]
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:]) if name}
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        self.requests.append((head[0], headers, body))
+        await asyncio.sleep(self.delay)
+        if not self.hang_up:
+            lines = [f"HTTP/1.1 {self.status} X", f"content-length: {len(self.answer)}", "connection: close"]
+            lines += [f"{name}: {value}" for name, value in self.headers.items()]
+            writer.write("\r\n".join([*lines, "", ""]).encode() + self.answer)
+        writer.close()
+
+
+@pytest.fixture
+async def http_receiver(anyio_backend: Any) -> AsyncIterator[HttpReceiver]:
+    receiver = HttpReceiver()
+    server = await asyncio.start_server(receiver.handle, "127.0.0.1", 0)
+    receiver.port = server.sockets[0].getsockname()[1]
+    yield receiver
+    server.close()

@@ -8,21 +8,18 @@ explains them all.
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 import pydantic_settings
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ByteSize,
-    ConfigDict,
     Field,
     IPvAnyNetwork,
     SecretStr,
@@ -32,37 +29,17 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource
 
+from upwell.alert_settings import AlertSettings, HeartbeatSettings
 from upwell.errors import SettingsError
+from upwell.freshness_settings import FreshnessSettings
+from upwell.setting_types import Duration, Positive, Section, Strings, split_list
 
 PREFIX = "UPWELL_"
 CONFIG_VARIABLE = "UPWELL_CONFIG"
 DEFAULT_LOCATION = "default"
 
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?\s*")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, None: 1.0}
 # Kubernetes sets these for a service that is named upwell; they are not ours.
 _SERVICE_LINK = re.compile(r"UPWELL_(SERVICE_(HOST|PORT)|PORT_\d)")
-
-
-def _parse_duration(text: Any) -> Any:
-    """Seconds from "250ms", "30s", "5m", "2h", "7d" or a plain number; what is no string is passed on as it is."""
-    if not isinstance(text, str):
-        return text
-    if not (match := _DURATION.fullmatch(text)):
-        raise ValueError("write a duration as a number and a unit, such as 250ms, 30s, 5m, 2h or 7d")
-    return float(match[1]) * _SECONDS[match[2]]
-
-
-def _split_list(text: Any) -> Any:
-    """A list as JSON, or its elements separated by commas or line ends."""
-    if not isinstance(text, str):
-        return text
-    if text.lstrip().startswith("["):
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            raise ValueError(f"this is not a JSON list: {error}") from None
-    return [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
 
 
 def _split_token(value: Any) -> Any:
@@ -90,16 +67,7 @@ def _async_url(url: str) -> str:
     return f"{scheme}://{rest}"
 
 
-Duration: TypeAlias = Annotated[float, BeforeValidator(_parse_duration), Field(ge=0)]
-Strings: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
-Positive: TypeAlias = Annotated[int, Field(ge=1)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LocationSettings(_Section):
+class LocationSettings(Section):
     """A code location: files and modules that are loaded together, in workers of their own."""
 
     files: Strings = Field(default=(), description="Python files with definitions", examples=["pipelines/orders.py"])
@@ -111,14 +79,14 @@ class LocationSettings(_Section):
     )
 
 
-class ApiToken(_Section):
+class ApiToken(Section):
     """A bearer token of the API and what its holder may do."""
 
     token: SecretStr = Field(min_length=1, description="The token", examples=["s3cr3t"])
     role: Literal["viewer", "operator"] = Field(description="What its holder may do", examples=["operator"])
 
 
-class WebhookSettings(_Section):
+class WebhookSettings(Section):
     """What is taken at /webhooks/{name}."""
 
     max_body: ByteSize = Field(
@@ -131,12 +99,12 @@ class WebhookSettings(_Section):
     longest_wait: Duration = Field(
         default=30.0, description="Longest time a delivery may wait for its run, 0 for none", examples=["30s"]
     )
-    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split_list)] = Field(
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(split_list)] = Field(
         default=(), description="Proxies that may tell a client's certificate", examples=["10.0.0.0/8,::1"]
     )
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """How the log on stdout looks."""
 
     format: Literal["auto", "json", "console"] = Field(
@@ -202,7 +170,7 @@ class Settings(BaseSettings):
         default=None, gt=0, description="Age at which events are pruned; unset to keep them", examples=["90d"]
     )
     api_tokens: Annotated[
-        tuple[Annotated[ApiToken, BeforeValidator(_split_token)], ...], NoDecode, BeforeValidator(_split_list)
+        tuple[Annotated[ApiToken, BeforeValidator(_split_token)], ...], NoDecode, BeforeValidator(split_list)
     ] = Field(default=(), description="Who may use the API", examples=["operator:s3cr3t,viewer:0th3r"])
     url: str | None = Field(
         default=None,
@@ -215,6 +183,19 @@ class Settings(BaseSettings):
     )
     webhook: WebhookSettings = Field(
         default=WebhookSettings(), description="Webhook ingress", examples=['{"max_body": "1MiB"}']
+    )
+    alerts: AlertSettings = Field(
+        default=AlertSettings(), description="Who is told of what goes wrong", examples=['{"recovery_dwell": "1m"}']
+    )
+    heartbeat: HeartbeatSettings = Field(
+        default=HeartbeatSettings(),
+        description="Who notices when the service is dead",
+        examples=['{"url": "https://hc-ping.com/UUID"}'],
+    )
+    freshness: FreshnessSettings = Field(
+        default=FreshnessSettings(),
+        description="How recent assets have to be that do not say so",
+        examples=['{"defaults": [{"group": "marts", "fail_window": "1d"}]}'],
     )
     log: LogSettings = Field(default=LogSettings(), description="The log on stdout", examples=['{"level": "info"}'])
 
@@ -263,7 +244,8 @@ class Settings(BaseSettings):
         password = re.match(r"[^:]+://[^:/@]*:([^@]+)@", self.database_url)
         tokens = [entry.token.get_secret_value() for entry in self.api_tokens]
         own = [self.api_token.get_secret_value()] if self.api_token else []
-        return (*tokens, *own, *([password[1]] if password else []))
+        outside = [*self.alerts.secrets(), *self.heartbeat.secrets()]
+        return (*tokens, *own, *outside, *([password[1]] if password else []))
 
 
 def _read_config() -> dict[str, Any]:
@@ -284,7 +266,7 @@ def variables() -> dict[str, FieldInfo]:
     for name, field in Settings.model_fields.items():
         variable = PREFIX + name.upper()
         found[variable] = field
-        if isinstance(field.annotation, type) and issubclass(field.annotation, _Section):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             found |= {f"{variable}__{key.upper()}": inner for key, inner in field.annotation.model_fields.items()}
     return found
 
@@ -344,7 +326,7 @@ def _explain(problem: Any) -> str:
         near = difflib.get_close_matches(variable, variables(), n=1)
         return f"{place} is no setting." + (f" Did you mean {near[0].removeprefix(PREFIX).lower()}?" if near else "")
     field = variables().get(variable) or Settings.model_fields[path[0]]
-    secret = path[0] in {"api_tokens", "api_token", "database_url"}
+    secret = path[0] in {"api_tokens", "api_token", "database_url", "alerts", "heartbeat"}
     value = "" if secret or problem["type"] == "missing" else f"={problem['input']!r}"
     message = problem["msg"].removeprefix("Value error, ")
     hint = (

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import tempfile
+from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
 import anyio.lowlevel
+from sqlalchemy import Table
 
+from upwell.alerts.alert import Alert
+from upwell.alerts.sinks.sink import AlertSink
 from upwell.clock import Clock, FakeClock, SystemClock
 from upwell.errors import JournalUnavailable
 from upwell.events import (
@@ -25,12 +29,24 @@ from upwell.events import (
     SourceAdvanced,
     SourceEvent,
 )
+from upwell.journal import rows, tables
+from upwell.journal.changes import Remove, Upsert
 from upwell.journal.database import StoredJournal, open_journal
 from upwell.journal.journal import Progress, Receipt, Record, StillQueued
-from upwell.journal.views import AssetState, FreshnessRow, PartitionState, Switch
+from upwell.journal.projections import assets_of, project
+from upwell.journal.views import (
+    AssetState,
+    DemandRow,
+    FreshnessRow,
+    PartitionState,
+    RunView,
+    StepView,
+    Switch,
+    WaitingEvent,
+)
 from upwell.sources.source import EventSource
 
-__all__ = ["FakeClock", "MemoryJournal", "SourceContract", "temporary_journal"]
+__all__ = ["AlertSinkContract", "FakeClock", "MemoryJournal", "SourceContract", "temporary_journal"]
 
 
 @asynccontextmanager
@@ -45,13 +61,15 @@ async def temporary_journal(clock: Clock | None = None) -> AsyncIterator[StoredJ
 class MemoryJournal:
     """A journal without a disk, for tests of what reads and writes one; it is its own `queries`.
 
-    Set `refuses` and it answers as a full disk would. It knows sources, materialisations and freshness; not runs.
+    Set `refuses` and it answers as a full disk would. It knows sources, runs, materialisations and freshness; not what
+    waits at gates or for a sensor.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._grown = anyio.Event()
         self._progress: dict[str, int] = {}
+        self._kept: dict[Table, dict[tuple[Json, ...], dict[str, Json]]] = defaultdict(dict)
         self.records: list[Record] = []
         self.refuses = False
         self.appends = 0
@@ -93,9 +111,19 @@ class MemoryJournal:
     def _write(self, event: Event) -> Receipt:
         record = Record(id=self.head + 1, at=self._clock.now(), event=event)
         self.records.append(record)
+        for change in project(record):
+            if isinstance(change, Upsert):
+                self._kept[change.table].setdefault(change.key, {}).update(change.values)
+            elif isinstance(change, Remove):
+                self._kept[change.table].pop(change.key, None)
         grown, self._grown = self._grown, anyio.Event()
         grown.set()
         return Receipt(id=record.id, at=record.at)
+
+    def _rows(self, table: Table) -> list[dict[str, Json]]:
+        blank = {column.name: None if column.server_default is None else 0 for column in table.columns}
+        names = [column.name for column in table.primary_key]
+        return [{**blank, **dict(zip(names, key, strict=True)), **row} for key, row in self._kept[table].items()]
 
     def all_of(self, kind: str) -> list[Record]:
         """Every record of a kind, in order."""
@@ -112,6 +140,37 @@ class MemoryJournal:
                 case _:
                     pass
         return list(found.values())
+
+    async def unfinished_runs(self) -> tuple[int, list[RunView]]:
+        found = [run for run in self._runs() if run.status in ("QUEUED", "STARTED")]
+        return self.head, found
+
+    async def run(self, run_id: str) -> RunView | None:
+        return next((run for run in self._runs() if run.run_id == run_id), None)
+
+    def _runs(self) -> list[RunView]:
+        found = [row for row in self._rows(tables.runs) if row["requested_id"] is not None]
+        return rows.run_views(found, self._rows(tables.run_events))
+
+    async def steps(self, run_id: str) -> list[StepView]:
+        return [rows.step_view(row) for row in self._rows(tables.steps) if row["run_id"] == run_id]
+
+    async def demands(self) -> dict[str, DemandRow]:
+        return {row["asset"]: rows.demand_row(row) for row in self._rows(tables.demands)}
+
+    async def durations(self) -> dict[str, list[float]]:
+        found: dict[str, list[float]] = defaultdict(list)
+        for row in sorted(self._rows(tables.durations), key=lambda row: row["event_id"]):
+            found[row["step"]].append(row["seconds"])
+        return found
+
+    async def materialized(self, pairs: Collection[tuple[str, str | None]]) -> set[tuple[str, str | None]]:
+        events = (record.event for record in self.all_of(AssetMaterialized.kind))
+        made = [(one.asset, one.partition) for one in events if isinstance(one, AssetMaterialized)]
+        return {*made, *((asset, None) for asset, _ in made)} & {*pairs}
+
+    async def waiting_events(self) -> list[WaitingEvent]:
+        return []
 
     async def progress(self, consumer: str) -> int:
         return self._progress.get(consumer, 0)
@@ -196,8 +255,7 @@ class MemoryJournal:
         found = [
             record
             for record in self.records[after or 0 : None if before is None else before - 1]
-            if (kinds is None or record.event.kind in kinds)
-            and (asset is None or getattr(record.event, "asset", None) == asset)
+            if (kinds is None or record.event.kind in kinds) and (asset is None or asset in assets_of(record.event))
         ]
         return (found[::-1] if newest_first else found)[:limit]
 
@@ -312,3 +370,72 @@ class _Heard:
 
 def _told(heard: _Heard) -> set[str]:
     return {repr((event.path, event.data, event.occurred_at)) for event in heard.events}
+
+
+class AlertSinkContract:
+    """What every alert sink must be able to do; subclass it, and pytest runs it.
+
+    Write `make_sink`, `received` and `refuse`; `secrets` are those that the sink was made with.
+    """
+
+    secrets: Sequence[str] = ()
+
+    async def make_sink(self) -> AlertSink:
+        """A sink to the same other side each time, as after a restart of the service."""
+        raise AssertionError("override make_sink()")
+
+    async def received(self) -> Sequence[str]:
+        """Everything that the other side was told, each as one text."""
+        raise AssertionError("override received()")
+
+    async def refuse(self) -> None:
+        """Have the other side not take what it is told from now on."""
+        raise AssertionError("override refuse()")
+
+    def make_alert(self, number: int = 1) -> Alert:
+        """An alert with an id of its own."""
+        return Alert(
+            id=f"contract.{number}",
+            type="incident.opened",
+            severity="error",
+            over=False,
+            at=datetime(2024, 5, 1, 12, tzinfo=UTC),
+            title="orders is late, and 1 more is because of it",
+            text="last made: never",
+            incidents=("contract",),
+            data={"incident": "contract", "subject": "orders"},
+        )
+
+    async def test_it_tells_the_other_side(self) -> None:
+        await (await self.make_sink()).send(self.make_alert())
+        [told] = await self.received()
+        assert "orders is late" in told
+
+    async def test_a_repeat_has_the_same_id_and_another_alert_another(self) -> None:
+        await (await self.make_sink()).send(self.make_alert(1))
+        again = await self.make_sink()
+        await again.send(self.make_alert(1))
+        await again.send(self.make_alert(2))
+        assert ["contract.1" in told for told in await self.received()] == [True, True, False]
+
+    async def test_what_is_not_taken_raises(self) -> None:
+        sink = await self.make_sink()
+        await self.refuse()
+        assert await _error_of(sink, self.make_alert()) is not None
+
+    async def test_no_error_shows_a_secret(self) -> None:
+        sink = await self.make_sink()
+        await self.refuse()
+        error = await _error_of(sink, self.make_alert())
+        assert [secret for secret in self.secrets if secret in f"{error!r} {error}"] == []
+
+    async def test_the_sink_itself_shows_no_secret(self) -> None:
+        assert [secret for secret in self.secrets if secret in repr(await self.make_sink())] == []
+
+
+async def _error_of(sink: AlertSink, alert: Alert) -> Exception | None:
+    try:
+        await sink.send(alert)
+    except Exception as error:  # noqa: BLE001  # which one is the sink's own choice
+        return error
+    return None

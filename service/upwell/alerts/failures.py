@@ -1,4 +1,4 @@
-"""Which failures are one incident: of an asset, a check, a run, a sensor, a code location, or events set aside. Pure."""
+"""Which failures are one incident: of an asset, a check, a run, a sensor, a code location, set-aside events. Pure."""
 
 from __future__ import annotations
 
@@ -243,11 +243,12 @@ _NOUNS = {"sensor": "sensor ", "location": "the code of ", "check": "check ", "r
 
 def _of_check(event: CheckEvaluated) -> _Failure:
     subject = f"{event.asset}:{event.check}"
+    why = f": {event.description}" if event.description else ""
     return _Failure(
         trouble="check",
         subject=subject,
         places=[(subject, event.partition)],
-        summary=f"check {event.check} of {event.asset} failed" + (f": {event.description}" if event.description else ""),
+        summary=f"check {event.check} of {event.asset} failed{why}",
         severity="error" if event.severity == "ERROR" else "warning",
         assets=(event.asset,),
         run_id=event.run_id,

@@ -1,4 +1,4 @@
-"""Follows the journal and keeps the incidents: each change of one is an event, told once whatever happens in between."""
+"""Follows the journal and keeps the incidents: each change of one is an event, told once whatever happens."""
 
 from __future__ import annotations
 
@@ -132,9 +132,7 @@ class IncidentKeeper:
             case IncidentChanged():
                 return []
             case AlertsSilenced() as event:
-                self._quiet.add(
-                    Silence(id=event.silence, select=event.select, until=event.until, reason=event.reason)
-                )
+                self._quiet.add(Silence(id=event.silence, select=event.select, until=event.until, reason=event.reason))
                 return []
             case SilenceEnded(silence=silence):
                 self._quiet.end(silence)

@@ -120,9 +120,9 @@ class LateAssets:
         over = [known for asset in changed if (known := self._over(asset)) is not None]
         moves = self._moves(self._scope(changed, graph), changed, graph)
         changes = [self._incidents.change(incident, "closed", look.at) for incident in over]
-        for root in sorted(moves.together, key=lambda root: (self._late[root], root)):
-            if self._incidents.about(LATE, root) is None:
-                changes.append(self._open(root, moves.joined.pop(root), look))
+        new = [root for root in moves.together if self._incidents.about(LATE, root) is None]
+        new.sort(key=lambda root: (self._late[root], root))
+        changes += [self._open(root, moves.joined.pop(root), look) for root in new]
         changes += self._merged(moves, look)
         ended = {change.incident for change in changes if change.change == "closed"}
         touched = {one.id: one for root in moves.joined if (one := self._incidents.about(LATE, root)) is not None}

@@ -27,7 +27,7 @@ class ProjectSelecting:
         return self._project.graph
 
     def has_any(self, selection: str, assets: Sequence[str]) -> bool:
-        """Whether one of these assets is chosen. What a selection names that is not there (any more) chooses nothing."""
+        """Whether one of these assets is chosen. A selection that names what is not there (any more) chooses nothing."""
         if self._graph is not self._project.graph:
             self._graph, self._chosen = self._project.graph, {}
         if selection not in self._chosen:

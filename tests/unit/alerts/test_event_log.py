@@ -62,7 +62,8 @@ def violated(asset: str, state: FreshnessState = "FAIL", change: IncidentStep = 
         "summary": "it is late",
         "lateness": Lateness(state=state, previous_state="PASS"),
     }
-    return IncidentChanged(**fields | {"change": change, "subject": asset, "opened_at": NOON, "happened_at": NOON} | more)
+    fields |= {"change": change, "subject": asset, "opened_at": NOON, "happened_at": NOON}
+    return IncidentChanged(**fields | more)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,11 @@ def violated(asset: str, state: FreshnessState = "FAIL", change: IncidentStep = 
         (violated("a", "FAIL", silenced="moving"), "info", "incident.changed"),
         (violated("a", "FAIL", "closed", merged_into="x"), "info", "incident.changed"),
         (violated("a", "FAIL", trouble="check", lateness=None), "info", "incident.changed"),
-        (FreshnessChanged(asset="a", state="FAIL", previous_state="PASS", changed_at=NOON), "debug", "freshness.changed"),
+        (
+            FreshnessChanged(asset="a", state="FAIL", previous_state="PASS", changed_at=NOON),
+            "debug",
+            "freshness.changed",
+        ),
         (AlertDelivered(sink="ops", alert="i.1", incidents=("i",)), "info", "alert.delivered"),
         (AlertFailed(sink="ops", alert="i.1", error=ERROR, retry_at=NOON), "warning", "alert.failed"),
         (AlertFailed(sink="ops", alert="i.1", error=ERROR), "error", "alert.failed"),
