@@ -24,6 +24,7 @@ from upwell.execution.executors.workers import WorkerExecutor
 from upwell.execution.limits import Limits
 from upwell.execution.locations import Locations
 from upwell.execution.supervisor import Supervisor
+from upwell.freshness.keeper import FreshnessKeeper
 from upwell.freshness.watcher import FreshnessWatcher
 from upwell.journal.database import StoredJournal, open_journal
 from upwell.journal.retention import Pruner
@@ -92,6 +93,7 @@ class Service:
         self._supervisor = Supervisor(journal, queries, project, self._executor, clock, limits)
         self._incidents = IncidentKeeper(journal, queries, project, clock)
         self._freshness = FreshnessWatcher(journal, queries, project, clock)
+        self._keeper = FreshnessKeeper(journal, queries, project, clock)
         self._sensors = SensorCaller(journal, queries, project, self._evaluators, clock)
         self._reactor = Reactor(journal, queries, project, clock)
         self._sources = SourceHost(journal, queries, project, clock)
@@ -147,6 +149,7 @@ class Service:
         await stations.start(self._supervisor.run)
         await stations.start(self._sensors.run)
         await stations.start(self._reactor.run)
+        await stations.start(self._keeper.run)
         await intake.start(self._sources.run)
         log.info(
             "service.ready",

@@ -15,6 +15,7 @@ from upwell.events import (
     EventReplayed,
     FileChanged,
     FilterEvaluated,
+    FreshnessDemanded,
     MessageReceived,
     RunFailed,
     RunSubmitted,
@@ -24,6 +25,7 @@ from upwell.events import (
 )
 from upwell.journal.journal import Record
 from upwell.reactor.answering import Decision, Situation, decide_source_event, together
+from upwell.reactor.demands import decide_demanded
 from upwell.reactor.knowledge import Known
 from upwell.reactor.sensor_runs import decide_evaluated
 from upwell.reactor.submissions import Refusal, submitted_run
@@ -31,7 +33,7 @@ from upwell.reactor.watching import decide_watched
 
 SOURCE_EVENTS = (WebhookAccepted, FileChanged, TimerFired, MessageReceived)
 
-DECIDABLE = (*SOURCE_EVENTS, RunSubmitted, Canary, SensorEvaluated, FilterEvaluated, EventReplayed)
+DECIDABLE = (*SOURCE_EVENTS, RunSubmitted, Canary, SensorEvaluated, FilterEvaluated, EventReplayed, FreshnessDemanded)
 """The events that the reactor always answers. Others it answers where a sensor watches for them (`watching`), and all
 tell it what became of its decisions."""
 
@@ -48,6 +50,8 @@ def decide(record: Record, situation: Situation, known: Known | None = None) -> 
             return decide_source_event(record.id, record.at, event, situation)
         case SensorEvaluated() as evaluated:
             return decide_evaluated(record.id, evaluated, situation, known)
+        case FreshnessDemanded() as demanded:
+            return decide_demanded(record.id, demanded, situation)
         case FilterEvaluated() as evaluated:
             return _decide_filtered(record.id, evaluated, situation, known)
         case EventReplayed() as replayed:

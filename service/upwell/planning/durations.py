@@ -1,0 +1,47 @@
+"""How long steps take, by what was seen so far. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+QUANTILE = 0.95
+"""Of a hundred runs of a step, so many took no longer than it is expected to."""
+
+_KEPT = 50  # newest runs of a step that count
+
+
+class Durations:
+    """Of each step, the time from when it could have begun (its inputs were there) until it had succeeded."""
+
+    def __init__(self, known: Mapping[str, Iterable[float]] | None = None, *, quantile: float = QUANTILE) -> None:
+        self._quantile = quantile
+        self._seen: dict[str, deque[float]] = {}
+        self._usual: dict[str, timedelta] = {}
+        self._shortest: dict[str, timedelta] = {}
+        for step, seconds in (known or {}).items():
+            self._seen[step] = deque(seconds, maxlen=_KEPT)
+            self._sum_up(step)
+
+    def add(self, step: str, seconds: float) -> bool:
+        """Take in a run of a step; whether more time is to be expected from now on."""
+        before = self._usual.get(step)
+        self._seen.setdefault(step, deque(maxlen=_KEPT)).append(max(0.0, seconds))
+        self._sum_up(step)
+        return before is None or self._usual[step] > before
+
+    def usual(self, step: str) -> timedelta | None:
+        """How long it is expected to take, or None when it was never timed."""
+        return self._usual.get(step)
+
+    def shortest(self, step: str) -> timedelta:
+        """The shortest that was seen."""
+        return self._shortest.get(step, timedelta(0))
+
+    def _sum_up(self, step: str) -> None:
+        seen = sorted(self._seen[step])
+        place = max(0, math.ceil(self._quantile * len(seen) - 1e-9) - 1)
+        self._usual[step] = timedelta(seconds=seen[place])
+        self._shortest[step] = timedelta(seconds=seen[0])
