@@ -306,6 +306,18 @@ async def test_pruning_keeps_what_a_consumer_has_not_decided(journal: StoredJour
     assert ids(await journal.queries.events(newest_first=False)) == [3, 4, 5]
 
 
+async def test_pruning_keeps_the_transitions_of_a_month(journal: StoredJournal, clock: FakeClock) -> None:
+    changed = FreshnessChanged(asset="a", state="FAIL", previous_state="PASS", changed_at=NOW)
+    await journal.append(*(one for _ in range(300) for one in (WebhookAccepted(source="w"), changed)))
+    clock.jump(NOW + timedelta(days=30))
+    await journal.append(WebhookAccepted(source="w"))
+    assert (await journal.prune(timedelta(days=1))).events == 300
+    assert len(await journal.queries.events(asset="a", limit=1000)) == 300
+    clock.jump(NOW + timedelta(days=32))
+    assert (await journal.prune(timedelta(days=1))).events == 300
+    assert ids(await journal.queries.events()) == [601]
+
+
 async def test_a_subscriber_passes_over_what_was_pruned(journal_url: str, clock: FakeClock) -> None:
     async with open_journal(journal_url, clock=clock) as journal:
         await journal.append(*(WebhookAccepted(source="w") for _ in range(2000)))

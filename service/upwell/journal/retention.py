@@ -2,7 +2,8 @@
 
 What goes: events, ended runs with their steps, closed incidents, silences, deliveries and run keys past their time.
 What stays: the present state (assets, partitions, checks, freshness, cursors), every event of a run that is not
-finished, every event that a consumer has not decided yet, and the newest event, from which ids go on.
+finished, every event that a consumer has not decided yet, and the newest event, from which ids go on. Transitions of
+freshness stay for a month in any case: what was fresh for how much of it is made of them.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ from sqlalchemy.sql import ClauseElement
 
 from upwell.clock import Clock
 from upwell.errors import JournalUnavailable
+from upwell.events import FreshnessChanged
 from upwell.journal import tables
 from upwell.journal.batch import DELIVERIES_KNOWN_FOR
 from upwell.journal.listening_queries import RUN_KEYS_KNOWN_FOR
 from upwell.journal.queries import Queries
 from upwell.journal.store import Fetch, Run, Store, Transaction
 from upwell.journal.tables import to_micros
+
+TRANSITIONS_KEPT_FOR = timedelta(days=31)
 
 _EVENTS_A_STEP = 200
 _RUNS_A_STEP = 10  # a run may have thousands of steps
@@ -92,8 +96,12 @@ async def prune(store: Store, *, now: datetime, older_than: timedelta) -> Pruned
     pruned = Pruned()
     async for count in _repeated(store, lambda: _prune_runs(store, last), full=_RUNS_A_STEP):
         pruned = replace(pruned, runs=pruned.runs + count)
-    async for count in _repeated(store, lambda: _prune_events(store, last), full=_EVENTS_A_STEP):
-        pruned = replace(pruned, events=pruned.events + count)
+    lasting = await _newest_before(store, now - max(older_than, TRANSITIONS_KEPT_FOR))
+    after, found = 0, _EVENTS_A_STEP
+    while found == _EVENTS_A_STEP:
+        # What stays is passed over once, not in every step.
+        found, after = await store.transact(_prune_events(store, after, last, lasting))
+        pruned = replace(pruned, events=pruned.events + found)
     expired = now - DELIVERIES_KNOWN_FOR
     async for count in _repeated(store, lambda: _prune_deliveries(store, expired), full=_EVENTS_A_STEP):
         pruned = replace(pruned, deliveries=pruned.deliveries + count)
@@ -134,14 +142,15 @@ async def _newest_before(store: Store, cutoff: datetime) -> int:
     return low
 
 
-def _prune_events(store: Store, last: int) -> Transaction[int]:
+def _prune_events(store: Store, after: int, last: int, lasting: int) -> Transaction[tuple[int, int]]:
+    """How many were removed, and the newest of them."""
     statements, events = store.statements, tables.events
-    found = yield Fetch(statements.named("old events", _old_events), (last,))
+    found = yield Fetch(statements.named("old events", _old_events), (after, last, lasting))
     if found:
         yield Run(statements.remove_by(tables.event_assets, "event_id"), found)
         yield Run(statements.remove_by(tables.dead_letters, "event_id"), found)
         yield Run(statements.remove_by(events, "id"), found)
-    return len(found)
+    return len(found), found[-1][0] if found else after
 
 
 def _prune_runs(store: Store, last: int) -> Transaction[int]:
@@ -191,7 +200,8 @@ def _old_events() -> ClauseElement:
     events, runs, answered = tables.events.c, tables.runs.c, tables.run_events.c
     return (
         select(events.id)
-        .where(events.id <= bindparam("last"))
+        .where(events.id > bindparam("after"), events.id <= bindparam("last"))
+        .where(or_(events.kind != literal_column(f"'{FreshnessChanged.kind}'"), events.id <= bindparam("lasting")))
         .where(events.id <= func.coalesce(select(func.min(tables.progress.c.event_id)).scalar_subquery(), events.id))
         .where(or_(events.run_id.is_(None), events.run_id.not_in(select(runs.run_id).where(tables.UNFINISHED))))
         .where(

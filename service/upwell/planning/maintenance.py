@@ -36,11 +36,17 @@ class PlannedMaintenance:
             tick = ticks.after(tick)
 
 
-def maintenance_of(
-    asset: str, planned: Iterable[PlannedMaintenance], graph: AssetGraph, start: datetime, end: datetime
-) -> list[Interval]:
-    """When the asset was in maintenance between two instants: disjoint, in order."""
-    return united(window for one in planned if asset in _meant(graph, one.select) for window in one.windows(start, end))
+class MaintenanceCalendar:
+    """All maintenance between two instants, by asset."""
+
+    def __init__(
+        self, planned: Iterable[PlannedMaintenance], graph: AssetGraph, start: datetime, end: datetime
+    ) -> None:
+        self._windows = [(_meant(graph, one.select), [*one.windows(start, end)]) for one in planned]
+
+    def of(self, asset: str) -> list[Interval]:
+        """When the asset was in maintenance: disjoint, in order."""
+        return united(window for meant, windows in self._windows if asset in meant for window in windows)
 
 
 def _meant(graph: AssetGraph, selection: str) -> Collection[str]:

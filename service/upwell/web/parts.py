@@ -16,6 +16,7 @@ from upwell.definitions.reactions import Rate
 from upwell.events import Event
 from upwell.journal.journal import Journal, Record
 from upwell.journal.queries import Queries
+from upwell.planning.maintenance import PlannedMaintenance
 from upwell.web.auth import ApiToken
 from upwell.web.proxies import Network
 
@@ -37,7 +38,7 @@ class WebParts:
     that declare none, `max_batch` bounds the CloudEvents of one delivery, `longest_wait` is how many seconds a
     delivery may wait for its run, `trusted_proxies` may say which certificate a client showed. `draining` is set when
     the service stops: nothing new is taken and streams end. The previews write nothing; there are none where no
-    service runs.
+    service runs. Time in `maintenance` does not count for how much of it an asset was fresh.
     """
 
     journal: Journal
@@ -54,6 +55,7 @@ class WebParts:
     trusted_proxies: Sequence[Network] = ()
     preview_sensor: PreviewSensor | None = None
     preview_decisions: PreviewDecisions | None = None
+    maintenance: Sequence[PlannedMaintenance] = ()
     draining: anyio.Event = field(default_factory=anyio.Event)
 
 

@@ -9,7 +9,7 @@ import pytest
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.snapshot import AssetNode, Snapshot
 from upwell.events import FreshnessChanged, FreshnessState
-from upwell.planning.maintenance import PlannedMaintenance, maintenance_of
+from upwell.planning.maintenance import MaintenanceCalendar, PlannedMaintenance
 from upwell.planning.slo import Timeline, Totals, totals, united
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
@@ -102,8 +102,8 @@ def test_maintenance_comes_again_by_the_clock_of_its_zone_for_what_it_selects() 
         select="group:marts", cron="0 2 * * *", duration=timedelta(hours=1), timezone="Europe/Berlin"
     )
     other = PlannedMaintenance(select="group:raw", cron="0 5 * * *", duration=timedelta(hours=1))
-    found = maintenance_of("mart", [nightly, other], graph, at(0.5), at(48))
-    assert found == [(at(0), at(1)), (at(24), at(25))]
+    calendar = MaintenanceCalendar([nightly, other], graph, at(0.5), at(48))
+    assert calendar.of("mart") == [(at(0), at(1)), (at(24), at(25))]
 
 
 def test_what_is_over_can_be_forgotten() -> None:
