@@ -38,6 +38,7 @@ from upwell.journal.views import (
     AssetState,
     DemandRow,
     FreshnessRow,
+    NewestMade,
     PartitionState,
     RunView,
     StepView,
@@ -204,6 +205,21 @@ class MemoryJournal:
                     state = replace(state, data_time=event.data_time, data_id=record.id)
                 states[event.asset] = state
         return states
+
+    async def newest_made(self, assets: Collection[str] | None = None) -> dict[str, NewestMade]:
+        return {
+            state.asset: NewestMade(
+                asset=state.asset,
+                materialized_id=state.materialized_id,
+                materialized_at=state.materialized_at,
+                partition=state.materialized_partition,
+                observed_at=state.observed_at,
+                reported_at=state.reported_at,
+                data_time=state.data_time,
+                data_id=state.data_id,
+            )
+            for state in (await self.asset_states(assets)).values()
+        }
 
     async def partitions(self, asset: str) -> dict[str, PartitionState]:
         states: dict[str, PartitionState] = {}

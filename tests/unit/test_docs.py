@@ -44,7 +44,7 @@ def settings_of(table: dict[str, Any], prefix: str = "UPWELL_") -> set[str]:
 
 class TestSettings:
     def test_are_all_in_the_configuration_file_and_it_has_no_other(self) -> None:
-        sections = {"UPWELL_WEBHOOK", "UPWELL_LOG"}
+        sections = {"UPWELL_WEBHOOK", "UPWELL_LOG", "UPWELL_FRESHNESS"}
         documented = {name for name in settings_of(commented_out()) if name not in sections}
         # `pools = {}` is an empty table to TOML.
         assert documented | {"UPWELL_POOLS"} == {*variables()} - sections

@@ -6,10 +6,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from upwell.definitions.freshness.defaults import DefaultPolicy
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.project import Project
 from upwell.errors import DefinitionError, DefinitionErrors
@@ -48,9 +49,11 @@ class Found:
         return self.project.graph
 
 
-def find_definitions(specs: Iterable[LocationSpec], home: Path) -> Found:
+def find_definitions(
+    specs: Iterable[LocationSpec], home: Path, default_policies: Sequence[DefaultPolicy] = ()
+) -> Found:
     """Load every location, each in a process of its own, and put them together."""
-    project = Project()
+    project = Project(default_policies)
     problems: list[Problem] = []
     for spec in specs:
         report = describe(spec, home)

@@ -14,6 +14,7 @@ from upwell.cli.definitions import Found, find_definitions
 from upwell.cli.failures import Unreachable
 from upwell.cli.output import note
 from upwell.clock import SystemClock
+from upwell.definitions.freshness.defaults import default_policies
 from upwell.definitions.project import Project
 from upwell.definitions.snapshot import AssetNode, Snapshot
 from upwell.errors import DefinitionError, JournalUnavailable
@@ -90,7 +91,8 @@ async def _queries(path: Path | None) -> AsyncIterator[Queries]:
 
 async def _project(settings: Settings, specs: Sequence[LocationSpec], queries: Queries) -> Project:
     if specs:
-        found: Found = await to_thread.run_sync(find_definitions, specs, settings.home)
+        defaults = default_policies(settings.freshness.defaults)
+        found: Found = await to_thread.run_sync(find_definitions, specs, settings.home, defaults)
         problems = "\n".join(map(str, found.problems))
         if problems and not found.project.loaded:
             raise DefinitionError(problems)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 
+from upwell.definitions.freshness.defaults import DefaultPolicy, with_default_policies
 from upwell.definitions.graph import AssetGraph
+from upwell.definitions.partitions.dynamic import DynamicKeys
 from upwell.definitions.snapshot import Snapshot
 
 
 class Project:
     """Holds the current graph; stations read `graph` once per decision and may be told of a change.
 
-    A location's new snapshot takes over only if the whole still makes a valid graph.
+    A location's new snapshot takes over only if the whole still makes a valid graph. Assets without a freshness policy
+    get the default that fits. `dynamic` has the keys of dynamic partitions, changed between decisions only.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, default_policies: Sequence[DefaultPolicy] = ()) -> None:
+        self._default_policies = default_policies
         self._snapshots: dict[str, Snapshot] = {}
-        self._graph = AssetGraph()
+        self.dynamic = DynamicKeys()
+        self._graph = AssetGraph(dynamic=self.dynamic)
         self._watchers: list[Callable[[AssetGraph], None]] = []
         self._first_loaded = anyio.Event()
 
@@ -45,8 +50,9 @@ class Project:
         Raises:
             DefinitionErrors: the locations no longer fit together; the old graph stays.
         """
+        snapshot = with_default_policies(snapshot, self._default_policies)
         snapshots = {**self._snapshots, snapshot.location: snapshot}
-        self._graph = AssetGraph(snapshots.values())
+        self._graph = AssetGraph(snapshots.values(), self.dynamic)
         self._snapshots = snapshots
         self._first_loaded.set()
         for watcher in self._watchers:

@@ -8,15 +8,15 @@ from datetime import datetime
 
 from upwell.clock import NEVER
 from upwell.definitions.graph import AssetGraph
-from upwell.definitions.partitions.time_windows import TimeWindowPartitionsDefinition
 from upwell.definitions.snapshot import AssetNode
 from upwell.events import AssetMaterialized, AssetObserved, FreshnessChanged
 from upwell.freshness.standings import LONG_AGO, Fact, Standing, fact_of
 from upwell.journal.journal import Record
 from upwell.journal.queries import Queries
-from upwell.journal.views import AssetState, FreshnessRow
+from upwell.journal.views import FreshnessRow, NewestMade
 
 _KINDS = (AssetMaterialized.kind, AssetObserved.kind)
+_NOTHING: Sequence[Fact] = ()
 _PAGE = 500
 _LOOK_BACK = 100  # events of an asset, in which its newest materialisation is looked for
 _MOST_TO_CORRECT = 2000  # events of an asset, in which the time of a late report is looked for
@@ -44,13 +44,26 @@ class History:
         self._mark = await self._queries.progress(consumer)
         self._rows = await self._queries.freshness()
 
-    async def standings(self, nodes: Collection[AssetNode], now: datetime) -> list[tuple[Standing, list[Fact]]]:
+    async def standings(self, nodes: Collection[AssetNode], now: datetime) -> list[tuple[Standing, Sequence[Fact]]]:
         """Each asset as it was told last, with what is to be taken in since then."""
         if not nodes:
             return []
         keys = [node.key for node in nodes] if len(nodes) < _PAGE else None
-        states = await self._queries.asset_states(keys)
-        return [await self._standing(node, states.get(node.key), now) for node in nodes]
+        states = await self._queries.newest_made(keys)
+        found: list[tuple[Standing, Sequence[Fact]]] = []
+        for node in nodes:
+            row, state = self._rows.pop(node.key, None), states.get(node.key)
+            told = row if row is not None and row.state != "NOT_APPLICABLE" else None
+            standing, since = _as_told_last(node, told, now), _NOTHING
+            if state is not None:
+                if told is not None and max(state.materialized_id, state.data_id) > self._mark:
+                    since = await self._facts_since(node.key, now)
+                if since or state.reported_at is not None or standing.windows is not None:
+                    await self._fill(standing, state, upto=since[0].id - 1 if since else None, now=now)
+                elif (fact := _newest(standing, state, now)) is not None:
+                    standing.take(fact)  # most are as simple as that
+            found.append((standing, since))
+        return found
 
     async def of_removed_policies(self, graph: AssetGraph, now: datetime) -> list[FreshnessChanged]:
         """Assets whose policy went away while no process was there to see it. Each is answered once.
@@ -104,33 +117,11 @@ class History:
         wrong = [change for change in told.values() if change.id != base.id and change not in earlier]
         return Past(standing=past, facts=since, told=wrong)
 
-    async def _standing(self, node: AssetNode, state: AssetState | None, now: datetime) -> tuple[Standing, list[Fact]]:
-        assert node.freshness is not None
-        row = self._rows.pop(node.key, None)
-        told = row is not None and row.state != "NOT_APPLICABLE"
-        standing = Standing(
-            asset=node.key,
-            policy=node.freshness,
-            known_since=_known_since(row, now) if row is not None and told else now,
-            partitions=node.partitions,
-            told_at=now,
-        )
-        since: list[Fact] = []
-        if row is not None and told:
-            standing.told, standing.told_at = row.state, row.changed_at
-            standing.deadline = row.deadline or NEVER
-            standing.last = row.last_materialized
-            if state is not None and max(state.materialized_id, state.data_id) > self._mark:
-                since = await self._facts_since(node.key, now)
-        if state is not None:
-            await self._fill(standing, state, upto=since[0].id - 1 if since else None, now=now)
-        return standing, since
-
-    async def _fill(self, standing: Standing, state: AssetState, *, upto: int | None, now: datetime) -> None:
+    async def _fill(self, standing: Standing, state: NewestMade, *, upto: int | None, now: datetime) -> None:
         """Give `standing` what counts, of what happened up to an id."""
         if standing.coverage is not None:
             await self.cover(standing, upto=upto)
-        elif isinstance(standing.partitions, TimeWindowPartitionsDefinition):
+        elif standing.windows is not None:
             await self._take_partitions(standing, upto, now)
         newest = max(state.materialized_id, state.data_id)
         if upto is None and state.reported_at is None:
@@ -170,22 +161,38 @@ class History:
         return found
 
 
+def _as_told_last(node: AssetNode, row: FreshnessRow | None, now: datetime) -> Standing:
+    """The asset as it was told last, if it was, with nothing taken in yet."""
+    assert node.freshness is not None
+    if row is None:
+        return Standing(asset=node.key, policy=node.freshness, known_since=now, partitions=node.partitions, told_at=now)
+    return Standing(
+        asset=node.key,
+        policy=node.freshness,
+        known_since=_known_since(row, now),
+        partitions=node.partitions,
+        told=row.state,
+        told_at=row.changed_at,
+        deadline=row.deadline or NEVER,
+        last=row.last_materialized,
+    )
+
+
 def _known_since(row: FreshnessRow, now: datetime) -> datetime:
     if row.known_since is not None:
         return min(row.known_since, now)
     return row.changed_at if row.state == "UNKNOWN" else LONG_AGO
 
 
-def _newest(standing: Standing, state: AssetState, now: datetime) -> Fact | None:
+def _newest(standing: Standing, state: NewestMade, now: datetime) -> Fact | None:
     if state.materialized_id and state.materialized_at is not None:
-        partitioned = isinstance(standing.partitions, TimeWindowPartitionsDefinition)
-        if partitioned and standing.coverage is None and state.materialized_partition is not None:
+        if standing.windows is not None and standing.coverage is None and state.partition is not None:
             return None  # the partitions have told
         return Fact(
             asset=standing.asset,
             id=state.materialized_id,
             at=min(state.materialized_at, now),
-            partition=state.materialized_partition,
+            partition=state.partition,
             data_time=state.data_time,
         )
     if state.data_time is not None and state.observed_at is not None:

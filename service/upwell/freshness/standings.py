@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from upwell.clock import NEVER
@@ -78,19 +78,22 @@ class Standing:
     last_id: int = 0
     data_time: datetime | None = None
     newest: float = _NONE_YET
-    coverage: Coverage | None = None
+    windows: TimeWindowPartitionsDefinition | None = field(
+        init=False, default=None
+    )  # `partitions`, if they are of time
+    coverage: Coverage | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        if self.coverage is None:
+        if self.partitions is not None:
             self.cover()
 
     def cover(self) -> None:
         """Begin to look at partitions, with none of them there, if that is what the policy asks for."""
         partitions = self.partitions
-        if isinstance(partitions, TimeWindowPartitionsDefinition) and judged_by_partition(self.policy, partitions):
-            self.coverage = Coverage(partitions, self.policy, self.known_since)
-        else:
-            self.coverage = None
+        self.windows = partitions if isinstance(partitions, TimeWindowPartitionsDefinition) else None
+        self.coverage = None
+        if self.windows is not None and judged_by_partition(self.policy, self.windows):
+            self.coverage = Coverage(self.windows, self.policy, self.known_since)
 
     def take(self, fact: Fact) -> None:
         """Take in what happened."""
@@ -159,10 +162,10 @@ class Standing:
                 return changes
 
     def _order(self, partition: str | None) -> float:
-        if not isinstance(self.partitions, TimeWindowPartitionsDefinition) or partition is None:
+        if self.windows is None or partition is None:
             return max(self.newest, 0.0)
         try:
-            return self.partitions.order_of(partition)
+            return self.windows.order_of(partition)
         except PartitionError:
             return _NONE_YET  # reported from outside under a key that is none
 

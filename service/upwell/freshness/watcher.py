@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import gc
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import anyio
 import anyio.abc
@@ -19,6 +21,7 @@ from upwell.events import FreshnessChanged
 from upwell.freshness.corrections import corrected
 from upwell.freshness.history import History
 from upwell.freshness.standings import Fact, Standings, fact_of
+from upwell.journal.canary import Stuck
 from upwell.journal.journal import Journal, Progress, Record
 from upwell.journal.queries import Queries
 from upwell.planning.blame import Blame
@@ -26,6 +29,7 @@ from upwell.planning.blame import Blame
 CONSUMER = "freshness"
 
 _CHUNK = 1000  # changes in one append
+_LONGEST_LOOK = timedelta(seconds=10)
 _RECORDS_BETWEEN_MARKS = 1000  # a restart looks again at no more than about so many events
 _FIRST_RETRY, _LONGEST_RETRY = 0.1, 5.0  # seconds
 
@@ -59,11 +63,22 @@ class FreshnessWatcher:
         self._applied = self._marked = self._journal.head
         self._project.watch(self._on_graph)
         async with anyio.create_task_group() as tasks:
-            await self._follow_graph()
+            with _without_collecting():
+                await self._follow_graph()
             tasks.start_soon(self._keep_up_with_graph)
             tasks.start_soon(self._keep_up_with_journal)
             tasks.start_soon(self._keep_up_with_time)
             task_status.started()
+
+    async def prove(self) -> None:
+        """Return if every deadline that is over has been looked at.
+
+        Raises:
+            Stuck: one has not, for longer than that could take.
+        """
+        late = self._clock.now() - self._alarms.next()
+        if late > _LONGEST_LOOK:
+            raise Stuck("freshness", f"A deadline has been over for {late.total_seconds():.0f} s, and nobody looked.")
 
     def _on_graph(self, graph: AssetGraph) -> None:
         self._graph_changed.set()
@@ -195,6 +210,18 @@ class FreshnessWatcher:
             await self._clock.sleep(pause)
             pause = min(2 * pause, _LONGEST_RETRY)
         self._marked = self._applied
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """What is made here stays: to look through it for garbage, again and again, takes as long as to make it."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _with_blame(

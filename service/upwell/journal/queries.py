@@ -23,6 +23,7 @@ from upwell.journal.views import (
     DemandRow,
     FreshnessRow,
     LocationView,
+    NewestMade,
     PartitionState,
     RunStatus,
     RunView,
@@ -102,6 +103,18 @@ class Queries(AlertingQueries):
             states |= {row["asset"]: rows.asset_state(row, *count.get(row["asset"], (0, None))) for row in found}
         return states
 
+    async def newest_made(self, assets: Collection[str] | None = None) -> dict[str, NewestMade]:
+        """How fresh these assets are, or all of them."""
+        table = tables.assets.c
+        columns = (table.materialized_id, table.materialized_at, table.materialized_partition, table.observed_at)
+        query = select(table.asset, *columns, table.reported_at, table.data_time, table.data_id)
+        found: dict[str, NewestMade] = {}
+        for names in _chunks_or_all(assets):
+            async with self._store.reading() as connection:
+                made = (await connection.execute(_of(query, table.asset, names))).all()
+            found |= {row.asset: rows.newest_made(row) for row in made}
+        return found
+
     async def partitions(self, asset: str) -> dict[str, PartitionState]:
         """The partitions of an asset that were ever tried."""
         partitions = tables.asset_partitions
@@ -146,7 +159,9 @@ class Queries(AlertingQueries):
 
     async def freshness(self) -> dict[str, FreshnessRow]:
         """The freshness state that was told last, by asset."""
-        return {row["asset"]: rows.freshness_row(row) for row in await self._rows(select(tables.freshness))}
+        async with self._store.reading() as connection:
+            found = (await connection.execute(select(tables.freshness))).all()
+        return {row.asset: rows.freshness_row(row) for row in found}
 
     async def demands(self) -> dict[str, DemandRow]:
         """What was demanded last to keep assets fresh, by asset."""

@@ -21,6 +21,7 @@ from upwell.journal.views import (
     FreshnessRow,
     IncidentView,
     LocationView,
+    NewestMade,
     PartitionState,
     RunView,
     SensorCall,
@@ -169,16 +170,30 @@ def check_state(row: Row) -> CheckState:
     )
 
 
-def freshness_row(row: Row) -> FreshnessRow:
+def newest_made(row: Any) -> NewestMade:  # a row of SQLAlchemy's, whose columns are attributes
+    """How fresh an asset is, from its row."""
+    return NewestMade(
+        row.asset,
+        row.materialized_id,
+        _instant(row.materialized_at),
+        row.materialized_partition,
+        _instant(row.observed_at),
+        _instant(row.reported_at),
+        _instant(row.data_time),
+        row.data_id,
+    )
+
+
+def freshness_row(row: Any) -> FreshnessRow:  # a row of SQLAlchemy's, whose columns are attributes
     """An asset's freshness from its row."""
     return FreshnessRow(
-        asset=row["asset"],
-        state=row["state"],
-        changed_at=from_micros(row["changed_at"]),
-        deadline=_instant(row["deadline"]),
-        last_materialized=_instant(row["last_materialized"]),
-        cause=row["cause"],
-        known_since=_instant(row["known_since"]),
+        asset=row.asset,
+        state=row.state,
+        changed_at=from_micros(row.changed_at),
+        deadline=_instant(row.deadline),
+        last_materialized=_instant(row.last_materialized),
+        cause=row.cause,
+        known_since=_instant(row.known_since),
     )
 
 

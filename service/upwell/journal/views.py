@@ -99,6 +99,20 @@ class AssetState:
     data_id: int = 0  # the event that said so
 
 
+@dataclass(slots=True)
+class NewestMade:
+    """Of the facts about an asset those that tell how fresh it is, for very many at once."""
+
+    asset: str
+    materialized_id: int = 0
+    materialized_at: datetime | None = None
+    partition: str | None = None
+    observed_at: datetime | None = None
+    reported_at: datetime | None = None
+    data_time: datetime | None = None
+    data_id: int = 0
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PartitionState:
     """The newest facts about one partition of an asset."""
