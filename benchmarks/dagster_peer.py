@@ -32,6 +32,11 @@ mutation Launch($params: ExecutionParams!) {
   launchPipelineExecution(executionParams: $params) { __typename ... on LaunchRunSuccess { run { runId } } }
 }
 """
+RUNS = """
+query Runs($job: String!) {
+  runsOrError(filter: {pipelineName: $job}) { ... on Runs { results { startTime endTime } } }
+}
+"""
 LOCATIONS = "{ repositoriesOrError { __typename ... on RepositoryConnection { nodes { name location { name } } } } }"
 
 
@@ -47,11 +52,12 @@ def install() -> None:
 
 @contextlib.contextmanager
 def service(
-    program: str, home: Path, *, definitions: Path = DEFINITIONS, **env: str
+    program: str, home: Path, *, definitions: Path = DEFINITIONS, instance: str | None = None, **env: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """A running `dagster-webserver` or `dagster dev`, and its URL."""
+    """A running `dagster-webserver` or `dagster dev`, and its URL; `instance` is what its dagster.yaml says."""
     port = free_port()
-    (home / "dagster.yaml").write_text(INSTANCE if program == "dagster-webserver" else "telemetry: {enabled: false}\n")
+    usual = INSTANCE if program == "dagster-webserver" else "telemetry: {enabled: false}\n"
+    (home / "dagster.yaml").write_text(instance or usual)
     command = [program] if program == "dagster-webserver" else ["dagster", "dev"]
     process = subprocess.Popen(
         [VENV / "bin" / command[0], *command[1:], "-f", definitions, "-h", "127.0.0.1", "-p", str(port)],
@@ -135,3 +141,39 @@ def start_and_memory() -> tuple[float, int]:
             seconds = time.perf_counter() - started
             time.sleep(5)
             return seconds, pss_of_tree(process.pid)
+
+
+def sensor_latencies(samples: int) -> tuple[float, float]:
+    """Median seconds, by Dagster's own account, until a run has started: from reporting a materialisation that an asset
+    sensor watches for, and from the success of the run that this sensor asked for, which a run status sensor watches.
+
+    Both sensors have the lowest interval there is, and no queue adds its own.
+    """
+    peer = HERE / "peers" / "dagster_latency.py"
+    by_asset, by_run = [], []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        service("dagster dev", Path(folder), definitions=peer, instance=INSTANCE) as (_, url),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        wait_for_ok(f"{url}/server_info")
+        _wait_for_code(client)
+        for number in range(1, samples + 2):
+            told = time.time()
+            client.post("/report_asset_materialization/told").raise_for_status()
+            later = _newest_run(client, "later_job", number)
+            earlier = _newest_run(client, "earlier_job", number)
+            by_asset.append(earlier["startTime"] - told)
+            by_run.append(later["startTime"] - earlier["endTime"])
+    return statistics.median(by_asset[1:]), statistics.median(by_run[1:])
+
+
+def _newest_run(client: httpx.Client, job: str, number: int) -> Any:
+    """The newest run of a job, once there are so many and it has started."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        runs = _ask(client, RUNS, job=job)["runsOrError"]["results"]
+        if len(runs) >= number and runs[0]["startTime"]:
+            return runs[0]
+        time.sleep(0.2)
+    raise TimeoutError(f"Dagster started no run of {job} within two minutes")

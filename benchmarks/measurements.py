@@ -15,6 +15,7 @@ from benchmarks import dagster_peer
 from benchmarks.figures import Figure, percentile
 from benchmarks.files_scan import files
 from benchmarks.journal_filler import fill
+from benchmarks.latency import latency
 from benchmarks.limits import chain as chain_limit
 from benchmarks.processes import end, free_port, processor_seconds_of_tree, pss_of_tree, wait_for_ok
 from benchmarks.sensors import sensors
@@ -257,4 +258,5 @@ ALL = {
     "scale": scale,
     "files": files,
     "sensors": sensors,
+    "latency": latency,
 }

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from benchmarks.processes import end, free_port, wait_for_ok
 
@@ -41,10 +42,10 @@ class Service:
         return json.loads(content)
 
     @contextlib.contextmanager
-    def following(self, kind: str) -> Iterator[Iterator[dict[str, Any]]]:
-        """The journal's events of a kind from now on, as the service streams them."""
+    def following(self, *kinds: str) -> Iterator[Iterator[dict[str, Any]]]:
+        """The journal's events of these kinds from now on, as the service streams them."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
-        connection.request("GET", f"/api/v1/stream?kind={kind}")
+        connection.request("GET", f"/api/v1/stream?{urlencode([('kind', kind) for kind in kinds])}")
         lines = connection.getresponse()
         assert lines.status == 200, lines.read()
         lines.readline()  # it says at once that it is following
