@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from upwell.clock import FakeClock
-from upwell.definitions.freshness import FreshnessPolicy
+from upwell.definitions.freshness.model import FreshnessPolicy
 from upwell.definitions.partitions.named import StaticPartitionsDefinition
 from upwell.definitions.project import Project
 from upwell.definitions.reactions import On, SourceSpec
@@ -75,7 +75,7 @@ def project() -> Project:
 @pytest.fixture
 def make_app(journal: StoredJournal, project: Project, clock: FakeClock) -> Callable[..., WebApp]:
     def make(**parts: Any) -> WebApp:
-        given = {"journal": journal, "queries": journal.queries, "project": project, "clock": clock}
+        given: dict[str, Any] = {"journal": journal, "queries": journal.queries, "project": project, "clock": clock}
         return build_app(WebParts(**(given | parts)))
 
     return make
