@@ -121,6 +121,10 @@ class AlarmClock(Generic[T]):
     def discard(self, key: T) -> None:
         self._deadlines.discard(key)
 
+    def next(self) -> datetime:
+        """The earliest deadline that is set, or NEVER."""
+        return self._deadlines.next()
+
     async def due(self) -> list[tuple[datetime, T]]:
         """Wait until at least one deadline has passed; return all that have, earliest first."""
         while True:

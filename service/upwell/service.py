@@ -14,9 +14,10 @@ import anyio
 import anyio.abc
 
 from upwell import logs
+from upwell.alerting import make_dispatcher, make_heartbeat, make_keeper
 from upwell.alerts.event_log import EventLog
-from upwell.alerts.keeper import IncidentKeeper
 from upwell.clock import Clock, SystemClock
+from upwell.definitions.freshness.defaults import default_policies
 from upwell.definitions.project import Project
 from upwell.events import ServiceStarted, ServiceStopping
 from upwell.execution.executors.evaluators import Evaluators
@@ -26,6 +27,7 @@ from upwell.execution.locations import Locations
 from upwell.execution.supervisor import Supervisor
 from upwell.freshness.keeper import FreshnessKeeper
 from upwell.freshness.watcher import FreshnessWatcher
+from upwell.journal.canary import CanaryProbe
 from upwell.journal.database import StoredJournal, open_journal
 from upwell.journal.retention import Pruner
 from upwell.reactor.reactor import Reactor
@@ -69,7 +71,7 @@ class Service:
         *,
         reload: bool,
     ) -> None:
-        queries, project = journal.queries, Project()
+        queries, project = journal.queries, Project(default_policies(settings.freshness.defaults))
         self._settings = settings
         self._journal = journal
         self._project = project
@@ -91,9 +93,12 @@ class Service:
         )
         limits = Limits(max_runs=settings.max_runs, max_steps=settings.max_steps, pools=settings.pools)
         self._supervisor = Supervisor(journal, queries, project, self._executor, clock, limits)
-        self._incidents = IncidentKeeper(journal, queries, project, clock)
+        self._incidents = make_keeper(settings.alerts, journal, project, clock)
+        self._dispatcher = make_dispatcher(settings.alerts, journal, project, clock)
         self._freshness = FreshnessWatcher(journal, queries, project, clock)
         self._keeper = FreshnessKeeper(journal, queries, project, clock)
+        proofs = (CanaryProbe(journal, clock).prove, self._freshness.prove)
+        self._heartbeat = make_heartbeat(settings.heartbeat, settings.alerts, proofs, clock)
         self._sensors = SensorCaller(journal, queries, project, self._evaluators, clock)
         self._reactor = Reactor(journal, queries, project, clock)
         self._sources = SourceHost(journal, queries, project, clock)
@@ -123,6 +128,7 @@ class Service:
         async with anyio.create_task_group() as stations:
             await stations.start(self._obey_signals, stations.cancel_scope)
             await stations.start(self._event_log.run)
+            await stations.start(self._dispatcher.run)
             await stations.start(self._incidents.run)
             async with anyio.create_task_group() as intake:
                 intake.start_soon(self._start, stations, intake)
@@ -151,6 +157,8 @@ class Service:
         await stations.start(self._reactor.run)
         await stations.start(self._keeper.run)
         await intake.start(self._sources.run)
+        if self._heartbeat is not None:
+            stations.start_soon(self._heartbeat.run)
         log.info(
             "service.ready",
             url=f"http://{self._settings.host}:{port}",

@@ -1,4 +1,4 @@
-"""A sink that is down, slow, hostile or cut off in the middle: nothing is lost, nobody else waits, ids stay the same."""
+"""A sink that is down, slow, hostile or cut off in the middle: nothing is lost, nobody waits, ids stay the same."""
 
 from __future__ import annotations
 

@@ -33,14 +33,21 @@ class DispatchQueries(Readers, Protocol):
     async def consumers(self, prefix: str) -> Mapping[str, int]: ...
 
 
+class KnowingLater(Knowing, Protocol):
+    """What is known of assets, once any code is loaded."""
+
+    async def until_known(self) -> None: ...
+
+
 class Dispatcher:
     """Starts a lane for each outlet. One that is new is told what happens from now on."""
 
     def __init__(
-        self, journal: Journal, queries: DispatchQueries, knowing: Knowing, clock: Clock, outlets: Sequence[Outlet]
+        self, journal: Journal, queries: DispatchQueries, knowing: KnowingLater, clock: Clock, outlets: Sequence[Outlet]
     ) -> None:
         self._journal = journal
         self._queries = queries
+        self._knowing = knowing
         self._clock = clock
         self._outlets = tuple(outlets)
         self._lanes = {outlet.name: Lane(outlet, journal, queries, knowing, clock) for outlet in outlets}
@@ -51,7 +58,12 @@ class Dispatcher:
         task_status.started()
         async with anyio.create_task_group() as tasks:
             for outlet in self._outlets:
-                tasks.start_soon(self._lanes[outlet.name].run, positions[outlet.name])
+                tasks.start_soon(self._tell, outlet, positions[outlet.name])
+
+    async def _tell(self, outlet: Outlet, position: int) -> None:
+        if outlet.reader.is_particular:
+            await self._knowing.until_known()
+        await self._lanes[outlet.name].run(position)
 
     async def _positions(self) -> dict[str, int]:
         """How far each lane is; those that are new, and those that are gone, are noted."""

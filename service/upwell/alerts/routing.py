@@ -18,6 +18,9 @@ class Knowing(Protocol):
     def has_any(self, selection: str, assets: Sequence[str]) -> bool:
         """Whether one of these is selected."""
 
+    def knows_any(self, assets: Sequence[str]) -> bool:
+        """Whether one of these is there."""
+
     def owners(self, assets: Sequence[str]) -> set[str]:
         """Who owns any of these."""
 
@@ -33,6 +36,11 @@ class Reader:
     owners: tuple[str, ...] = ()
     min_severity: Severity = "warning"
     updates: bool = False
+
+    @property
+    def is_particular(self) -> bool:
+        """Whether it matters to it which assets are to blame."""
+        return self.select is not None or bool(self.owners)
 
 
 def wants(reader: Reader, event: IncidentChanged, knowing: Knowing, *, told: bool) -> bool:
@@ -50,14 +58,12 @@ def wants(reader: Reader, event: IncidentChanged, knowing: Knowing, *, told: boo
     if event.change in _UPDATES and (told or event.change != "changed"):
         return told and reader.updates
     # Somebody joined whom it asks for by name: to this reader that is how it begins.
-    return bool(joined) and _is_particular(reader) and _is_for(reader, joined, knowing)
-
-
-def _is_particular(reader: Reader) -> bool:
-    return reader.select is not None or bool(reader.owners)
+    return bool(joined) and reader.is_particular and _is_for(reader, joined, knowing)
 
 
 def _is_for(reader: Reader, assets: Sequence[str], knowing: Knowing) -> bool:
+    if assets and not knowing.knows_any(assets):
+        return True  # their code is not loaded (any more), so nobody knows whose they are: rather told than lost
     selected = reader.select in (None, "*") or knowing.has_any(reader.select or "", assets)
     owned = not reader.owners or not _none_of(reader.owners, knowing.owners(assets))
     return selected and owned

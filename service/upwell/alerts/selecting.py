@@ -27,13 +27,21 @@ class ProjectSelecting:
         return self._project.graph
 
     def has_any(self, selection: str, assets: Sequence[str]) -> bool:
-        """Whether one of these assets is chosen. A selection that names what is not there (any more) chooses nothing."""
+        """Whether one of these assets is chosen. A selection that names what is not there chooses nothing."""
         if self._graph is not self._project.graph:
             self._graph, self._chosen = self._project.graph, {}
         if selection not in self._chosen:
             self._chosen[selection] = self._choose(self._project.graph, selection)
         chosen = self._chosen[selection]
         return any(asset in chosen for asset in assets)
+
+    def knows_any(self, assets: Sequence[str]) -> bool:
+        """Whether one of these is there."""
+        return any(asset in self._project.graph.assets for asset in assets)
+
+    async def until_known(self) -> None:
+        """Return once any code is loaded: before, nothing is there."""
+        await self._project.until_loaded()
 
     def owners(self, assets: Sequence[str]) -> set[str]:
         """Who owns any of these assets."""

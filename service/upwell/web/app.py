@@ -53,7 +53,7 @@ class WebApp:
     def __init__(self, parts: WebParts) -> None:
         self._parts = parts
         self._version = version("upwell")
-        self._metrics = Metrics(parts.journal, parts.queries, parts.clock)
+        self._metrics = Metrics(parts)
         self._probe = ReadinessProbe(parts)
         self._ingress = WebhookIngress(parts, self._metrics.webhooks)
         # What is not public by its exact path goes through the gate: a route that is added is closed.

@@ -11,8 +11,8 @@ from upwell.clock import FakeClock, SystemClock
 from upwell.definitions.project import Project
 from upwell.errors import JournalUnavailable
 from upwell.events import Canary, EventDecided
+from upwell.journal import canary
 from upwell.journal.database import StoredJournal
-from upwell.web import readiness
 from upwell.web.app import WebApp
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +35,7 @@ async def canaries(journal: StoredJournal) -> int:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "PROOF_FOR", 0.05)
+    monkeypatch.setattr(canary, "PROOF_FOR", 0.05)
 
 
 async def test_ready_means_that_a_canary_came_back(client: httpx.AsyncClient, journal: StoredJournal) -> None:

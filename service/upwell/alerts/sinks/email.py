@@ -19,7 +19,7 @@ from upwell.clock import Clock
 
 
 class EmailSink:
-    """Sends a mail to each of `to`; its Message-ID is made of the alert's id, and what is about one incident is a thread.
+    """Sends a mail to each of `to`; its Message-ID is made of the alert's id, what is about one incident is a thread.
 
     With a user, nothing is sent to a server without TLS: the password would be read on the way.
     """
