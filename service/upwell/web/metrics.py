@@ -19,20 +19,17 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
-from upwell.clock import Clock
 from upwell.events import (
     AssetMaterialized,
     Event,
-    FreshnessChanged,
-    FreshnessState,
     RunCanceled,
     RunFailed,
     RunSucceeded,
     StepFailed,
     StepSucceeded,
 )
-from upwell.journal.journal import Journal
-from upwell.journal.queries import Queries
+from upwell.web.freshness_metrics import FreshnessFigures
+from upwell.web.parts import WebParts
 
 _DURATIONS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 7200)
 
@@ -54,11 +51,10 @@ class WebhookCounts:
 class Metrics:
     """Follows the journal from where it stands at the start; counts are since the start of the process."""
 
-    def __init__(self, journal: Journal, queries: Queries, clock: Clock) -> None:
-        self._journal = journal
-        self._queries = queries
-        self._clock = clock
-        self._freshness: dict[str, FreshnessState] = {}
+    def __init__(self, parts: WebParts) -> None:
+        self._journal = parts.journal
+        self._queries = parts.queries
+        self._clock = parts.clock
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -72,24 +68,24 @@ class Metrics:
         self._fresh = Gauge("upwell_assets_by_freshness", "Assets by freshness state", ["state"], registry=registry)
         self._head = Gauge("upwell_journal_head", "Id of the newest event", registry=registry)
         self._lag = Gauge("upwell_event_loop_lag_seconds", "Time one turn of the event loop took", registry=registry)
+        self._freshness = FreshnessFigures(parts, registry)
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Count every event from now on."""
         after = self._journal.head
-        self._freshness = {asset: row.state for asset, row in (await self._queries.freshness()).items()}
+        await self._freshness.begin()
         task_status.started()
         async for records in self._journal.subscribe(after):
             for kind, count in Tally(record.event.kind for record in records).items():
                 self._events.labels(kind).inc(count)
             for record in records:
                 self._count(record.event)
+                self._freshness.take(record)
 
     def _count(self, event: Event) -> None:
         match event:
             case AssetMaterialized():
                 self._made.labels(event.asset).inc()
-            case FreshnessChanged():
-                self._freshness[event.asset] = event.state
             case RunSucceeded() | RunFailed() | RunCanceled():
                 status = {"run.succeeded": "SUCCESS", "run.failed": "FAILURE"}.get(event.kind, "CANCELED")
                 self._runs.labels(status).inc()
@@ -111,7 +107,7 @@ class Metrics:
         open_runs = Tally(run.status for run in runs)
         for status in ("QUEUED", "STARTED"):
             self._open.labels(status).set(open_runs[status])
-        states = Tally(self._freshness.values())
+        states = Tally(self._freshness.states)
         for state in ("PASS", "WARN", "FAIL", "UNKNOWN", "NOT_APPLICABLE"):
             self._fresh.labels(state).set(states[state])
         return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
