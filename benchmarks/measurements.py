@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks import dagster_peer
 from benchmarks.figures import Figure, percentile
 from benchmarks.files_scan import files
+from benchmarks.freshness import freshness
 from benchmarks.journal_filler import fill
 from benchmarks.latency import latency
 from benchmarks.limits import chain as chain_limit
@@ -258,5 +259,6 @@ ALL = {
     "scale": scale,
     "files": files,
     "sensors": sensors,
+    "freshness": freshness,
     "latency": latency,
 }
