@@ -5,13 +5,17 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 from upwell.clock import NEVER
 from upwell.definitions import cron_ticks
+from upwell.durations import parse_duration
 from upwell.errors import DefinitionError
+
+CatchUp: TypeAlias = Literal["latest", "all", "none"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -24,6 +28,22 @@ _NICKNAMES = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
+
+
+def catch_up_policy(catch_up: CatchUp) -> CatchUp:
+    """The policy, if it is one.
+
+    Raises:
+        DefinitionError: it is none.
+    """
+    if catch_up not in get_args(CatchUp):
+        raise DefinitionError(f'catch_up={catch_up!r} is unknown; choose "latest", "all" or "none"')
+    return catch_up
+
+
+def spread_of(jitter: str | timedelta | None) -> timedelta | None:
+    """Over how long `jitter` spreads timers; none where they are not to be spread."""
+    return None if jitter is None else parse_duration(jitter, what="jitter")
 
 
 def interval_tick_after(instant: datetime, interval: timedelta) -> datetime:

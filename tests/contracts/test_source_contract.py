@@ -13,7 +13,7 @@ import pytest
 from upwell.clock import Clock, FakeClock
 from upwell.testing import SourceContract
 from upwell_sensors.file_source import FileSource
-from upwell_sensors.timers import AtSource, CronSource, EverySource
+from upwell_sensors.timer_source import AtSource, CronSource, EverySource
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from upwell_sensors.timers import CronSource
+from upwell_sensors.timer_source import CronSource
 
 ZONES = [
     "Africa/Cairo",  # midnight does not exist in spring

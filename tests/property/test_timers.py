@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from upwell.clock import FakeClock
 from upwell.events import TimerFired
-from upwell_sensors.timers import AtSource, CronSource, EverySource, TimerSource
+from upwell_sensors.timer_source import AtSource, CronSource, EverySource, TimerSource
 
 START = datetime(2024, 3, 30, 12, tzinfo=UTC)  # Paris sets its clocks in the night that follows
 SOURCES: st.SearchStrategy[tuple[Any, dict[str, Any]]] = st.sampled_from(

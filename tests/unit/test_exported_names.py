@@ -20,3 +20,10 @@ def test_importing_it_loads_neither_web_nor_database_nor_frames() -> None:
     script = f"import upwell, sys; print(*[name for name in {heavy.split()} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert loaded.stdout.split() == []
+
+
+def test_importing_the_sources_loads_no_client_library_and_no_logging() -> None:
+    heavy = "structlog rich httpx sqlalchemy asyncpg fsspec watchfiles faststream nats redis aio_pika aiokafka pandas"
+    script = f"import upwell_sensors, sys; print(*[name for name in {heavy.split()} if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert loaded.stdout.split() == []

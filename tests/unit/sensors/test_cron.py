@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from upwell.errors import DefinitionError
-from upwell_sensors.timers import CronSource, cron
+from upwell_sensors import cron
+from upwell_sensors.timer_source import CronSource
 
 NEW_YORK, LONDON = "America/New_York", "Europe/London"
 SPRING_NY, AUTUMN_NY = "2026-03-08", "2026-11-01"

@@ -15,8 +15,8 @@ from upwell.clock import FakeClock
 from upwell.definitions.reactions import On
 from upwell.errors import DefinitionError
 from upwell.events import TimerFired
-from upwell_sensors import cron, files, timers
-from upwell_sensors.timers import AtSource, CronSource, EverySource, TimerSource, at, every
+from upwell_sensors import at, cron, every, files, timer_source
+from upwell_sensors.timer_source import AtSource, CronSource, EverySource, TimerSource
 
 pytestmark = pytest.mark.anyio
 
@@ -135,7 +135,7 @@ async def test_all_missed_ticks_come_in_batches_and_in_order() -> None:
 
 
 async def test_all_missed_ticks_are_bounded_and_end_with_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timers, "_MOST", 3)
+    monkeypatch.setattr(timer_source, "_MOST", 3)
     with structlog.testing.capture_logs() as logs:
         listener = await listen(ten_seconds("all"), FakeClock(after(95)), 6, {"tick": NOON.isoformat()})
     assert listener.ticks == [after(seconds) for seconds in (10, 20, 30, 90, 100)]
@@ -272,7 +272,7 @@ async def test_a_small_jump_neither_repeats_nor_drops_a_tick(source: TimerSource
 async def test_a_decade_forward_and_back_is_a_bounded_number_of_ticks(
     catch_up: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timers, "_MOST", 100)
+    monkeypatch.setattr(timer_source, "_MOST", 100)
     clock = FakeClock(NOON)
     async with anyio.create_task_group() as tasks:
         with running(tasks, EverySource("every:1s", interval="1s", catch_up=catch_up), clock) as listener:
