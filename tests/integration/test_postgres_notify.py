@@ -61,7 +61,10 @@ class Outbox:
         source = NotificationSource(on.source.name, **on.source.params)
         async with self._listening(source, clock, since, batches=batches) as heard:
             heard.clock = clock
-            await self.ready()
+            if batches == 0:
+                await heard.until(lambda: heard.killed)
+            else:
+                await self.ready()
             yield heard
 
     async def ready(self) -> None:
