@@ -21,10 +21,14 @@ from upwell.definitions.project import Project
 from upwell.definitions.snapshot import AssetNode, DepNode, Snapshot, StepNode
 from upwell.events import (
     AssetMaterialized,
+    ErrorInfo,
+    FreshnessAtRisk,
     PlannedStep,
+    RunFailed,
     RunRequested,
     RunStarted,
     RunSucceeded,
+    StepFailed,
     StepStarted,
     StepSucceeded,
 )
@@ -38,7 +42,7 @@ NINE = FreshnessPolicy.cron("0 9 * * *")
 DAY = timedelta(days=1)
 
 Graph = Mapping[str, Collection[str]]  # asset -> what it reads
-Takes = Callable[[str], float]  # step -> seconds
+Takes = Callable[[str], float]  # step -> seconds; after as many negative ones it fails
 
 
 @dataclass
@@ -49,6 +53,7 @@ class Hands:
     clock: FakeClock
     takes: Takes
     tasks: anyio.abc.TaskGroup = field(init=False)
+    failed: set[str] = field(default_factory=set)
 
     async def work(self, after: int) -> None:
         async with anyio.create_task_group() as self.tasks:
@@ -63,6 +68,12 @@ class Hands:
         async with anyio.create_task_group() as steps:
             for step in run.plan:
                 steps.start_soon(self.make, run, step, done)
+            for one in done.values():
+                await one.wait()
+                if run.run_id in self.failed:
+                    self.journal.post(RunFailed(run_id=run.run_id, reason="no"))
+                    steps.cancel_scope.cancel()
+                    return
         self.journal.post(RunSucceeded(run_id=run.run_id))
 
     async def make(self, run: RunRequested, step: PlannedStep, done: Mapping[str, anyio.Event]) -> None:
@@ -70,7 +81,13 @@ class Hands:
             await done[wait].wait()
         self.journal.post(StepStarted(run_id=run.run_id, step_id=step.id, attempt=1))
         seconds = self.takes(step.step)
-        await self.clock.sleep(seconds)
+        await self.clock.sleep(abs(seconds))
+        if seconds < 0:
+            self.failed.add(run.run_id)
+            error = ErrorInfo(type="ValueError", message="no")
+            self.journal.post(StepFailed(run_id=run.run_id, step_id=step.id, attempt=1, duration=-seconds, error=error))
+            done[step.id].set()
+            return
         for asset in step.assets:
             self.journal.post(AssetMaterialized(asset=asset, partition=step.partition, run_id=run.run_id))
         self.journal.post(StepSucceeded(run_id=run.run_id, step_id=step.id, attempt=1, duration=seconds))
@@ -95,10 +112,9 @@ def project_of(graph: Graph, policies: Mapping[str, AnyFreshnessPolicy], kept: C
 
 
 @asynccontextmanager
-async def service(journal: MemoryJournal, project: Project, clock: FakeClock, takes: Takes) -> Any:
+async def service(journal: MemoryJournal, project: Project, clock: FakeClock) -> Any:
     stations: Any = (FreshnessWatcher, Reactor, FreshnessKeeper)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(Hands(journal, clock, takes).work, journal.head)
         for station in stations:
             await tasks.start(station(journal, journal, project, clock).run)
         yield
@@ -188,8 +204,11 @@ async def days(
     journal = MemoryJournal(clock)
     know(journal, known)
     project = project_of(graph, policies or dict.fromkeys(kept, policy), kept)
-    async with service(journal, project, clock, takes):
-        await clock.advance(to=MIDNIGHT + number * DAY)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(Hands(journal, clock, takes).work, journal.head)
+        async with service(journal, project, clock):
+            await clock.advance(to=MIDNIGHT + number * DAY)
+        tasks.cancel_scope.cancel()
     return journal
 
 
@@ -201,18 +220,19 @@ def test_every_deadline_is_kept_by_runs_that_begin_as_late_as_is_safe(
     graph, kept, takes = case
     journal = anyio.run(days, graph, kept, {key: [one] for key, one in takes.items()}, takes.__getitem__)
     assert late(journal) == []
+    assert journal.all_of("freshness.at_risk") == []
     starts = {
         MIDNIGHT + day * DAY + timedelta(hours=9) - max(safe(max(ways_to(graph, key, takes))) for key in group)
         for day in range(3)
         for group in groups(graph, kept)
     }
-    begun = [r.at for r in journal.all_of("run.requested")]
-    assert set(begun) <= starts  # those that are due near one another share a run, which begins for the first
+    starting = begun(journal)
+    assert set(starting) <= starts  # those that are due near one another share a run, which begins for the first
     assert {
         MIDNIGHT + day * DAY + timedelta(hours=9) - max(safe(max(ways_to(graph, key, takes))) for key in kept)
         for day in range(3)
-    } <= set(begun)
-    assert len(begun) <= 3 * len(groups(graph, kept))
+    } <= set(starting)
+    assert len(starting) <= 3 * len(groups(graph, kept))
 
 
 @settings(deadline=None, max_examples=10)
@@ -254,16 +274,113 @@ def test_a_window_is_kept_in_one_run_a_window(
     )  # fmt: skip
     assert late(journal) == []
     period = window - safe(way) + timedelta(seconds=way)
-    begun = [r.at for r in journal.all_of("run.requested")]
-    assert begun[0] == MIDNIGHT + window - safe(way)
-    assert all(after - before == period for before, after in itertools.pairwise(begun))
+    starting = begun(journal)
+    assert starting[0] == MIDNIGHT + window - safe(way)
+    assert all(after - before == period for before, after in itertools.pairwise(starting))
 
 
 def test_what_was_never_timed_is_begun_as_soon_as_it_counts_and_then_as_late_as_is_safe() -> None:
     graph: Graph = {"raw": [], "mart": ["raw"]}
     policy = FreshnessPolicy.cron("0 9 * * *", timedelta(hours=3))
     journal = anyio.run(days, graph, ["mart"], {}, lambda _: 600.0, 3, policy)
-    begun = [r.at - MIDNIGHT for r in journal.all_of("run.requested")]
+    starting = [at - MIDNIGHT for at in begun(journal)]
     nine = timedelta(hours=9)
-    assert begun == [timedelta(hours=6), DAY + nine - safe(1200), 2 * DAY + nine - safe(1200)]
+    assert starting == [timedelta(hours=6), DAY + nine - safe(1200), 2 * DAY + nine - safe(1200)]
     assert late(journal) == []
+
+
+CHAIN: Graph = {"raw": [], "stg": ["raw"], "mart": ["stg"]}
+TWENTY = {key: [1200.0] for key in CHAIN}
+
+
+def at_nine(day: int) -> datetime:
+    return MIDNIGHT + day * DAY + timedelta(hours=9)
+
+
+def risks(journal: MemoryJournal) -> list[tuple[datetime, FreshnessAtRisk]]:
+    return [(r.at, r.event) for r in journal.all_of("freshness.at_risk") if isinstance(r.event, FreshnessAtRisk)]
+
+
+def begun(journal: MemoryJournal) -> list[datetime]:
+    return [record.at for record in journal.all_of("run.requested")]
+
+
+def test_a_slow_upstream_is_told_the_moment_it_has_used_up_its_time() -> None:
+    slow = iter([1200.0, 1800.0])
+    journal = anyio.run(days, CHAIN, ["mart"], TWENTY, lambda step: next(slow) if step == "raw" else 1200.0, 2)
+    [(told_at, risk)] = risks(journal)
+    # What comes after it takes 40 minutes; who is over its time is expected to need a tenth more than it has had.
+    started = at_nine(1) - safe(3600)
+    assert told_at == started + (at_nine(1) - timedelta(minutes=40) - started) / 1.1
+    assert (risk.asset, risk.slow_hop, risk.deadline) == ("mart", "raw", at_nine(1))
+    assert risk.expected_at == at_nine(1)
+    assert risk.run_id is not None
+    assert "raw has taken 23.6 min, where 20 min is usual" in risk.reason
+    assert late(journal) == ["mart"]
+
+
+def test_a_run_that_fails_is_demanded_three_times_and_then_not_before_the_next_deadline() -> None:
+    fails = iter([-60.0, -60.0, -60.0])
+    journal = anyio.run(days, CHAIN, ["mart"], TWENTY, lambda step: next(fails, 1200.0) if step == "raw" else 1200.0, 2)
+    first = at_nine(0) - safe(3600)
+    minute = timedelta(minutes=1)
+    assert begun(journal) == [first, first + minute, first + 2 * minute, at_nine(1) - safe(3600)]
+    attempts = [record.event.demands[0].attempt for record in journal.all_of("freshness.demanded")]  # type: ignore[union-attr]
+    assert attempts == [1, 2, 3, 1]
+    assert [risk.deadline for _, risk in risks(journal)] == [at_nine(0)]
+    assert late(journal) == ["mart"]
+
+
+def test_in_a_simulated_month_hardly_any_warning_is_false_and_no_miss_comes_without_one() -> None:
+    chains = {
+        f"{step}{chain}": [f"{'abcd'[at - 1]}{chain}"] if at else []
+        for chain in range(8)
+        for at, step in enumerate("abcd")
+    }
+    chance = random.Random(7)
+
+    def takes(_: str) -> float:
+        return chance.lognormvariate(6.0, 0.35) * (6.0 if chance.random() < 0.01 else 1.0)
+
+    known = {step: [takes(step) for _ in range(30)] for step in chains}
+    journal = anyio.run(days, chains, [key for key in chains if key[0] == "d"], known, takes, 30)
+    deadlines = 30 * 8
+    missed = {(r.event.asset, r.event.deadline) for r in journal.all_of("freshness.changed") if r.event.state == "FAIL"}  # type: ignore[union-attr]
+    told = {(risk.asset, risk.deadline) for _, risk in risks(journal)}
+    assert missed, "else this shows nothing"
+    assert missed <= told
+    assert len(told) == len(risks(journal))
+    assert all(at < risk.deadline for at, risk in risks(journal))
+    assert len(told - missed) < 0.02 * deadlines
+    assert len(begun(journal)) <= deadlines
+
+
+async def with_outages(outages: Collection[tuple[datetime, datetime]], until: datetime) -> MemoryJournal:
+    """The stations are killed and started again; runs go on."""
+    clock = FakeClock(MIDNIGHT)
+    journal = MemoryJournal(clock)
+    know(journal, TWENTY)
+    project = project_of(CHAIN, {"mart": NINE}, ["mart"])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(Hands(journal, clock, lambda _: 1200.0).work, journal.head)
+        for down, up in (*outages, (until, until)):
+            async with service(journal, project, clock):
+                await clock.advance(to=down)
+            await clock.advance(to=up)
+        tasks.cancel_scope.cancel()
+    return journal
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.lists(st.integers(0, 3 * 24 * 60 - 30), min_size=2, max_size=8, unique=True).map(sorted))
+def test_whenever_it_is_killed_nothing_is_demanded_twice_and_nothing_is_missed(minutes: list[int]) -> None:
+    instants = [MIDNIGHT + timedelta(minutes=one) for one in minutes]
+    outages = list(zip(instants[::2], instants[1::2], strict=False))
+    journal = anyio.run(with_outages, outages, MIDNIGHT + 3 * DAY)
+    wanted, day = [], 0
+    while day < 3:
+        start = at_nine(day) - safe(3600)
+        wanted.append(next((up for down, up in outages if down <= start < up), start))
+        made = wanted[-1] + timedelta(hours=1)
+        day = next(later for later in range(day, 9) if at_nine(later) > made) + 1  # that deadline it is in time for
+    assert begun(journal) == wanted

@@ -20,6 +20,8 @@ MOST_ATTEMPTS = 3
 
 _LONGEST_PAUSE = timedelta(minutes=1)
 _MOST_PARTITIONS = 100  # made in one run
+_MOST_MISSED = 1000  # deadlines in a row
+_JUST_BEFORE = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,9 +107,7 @@ def _is_served(standing: Standing, demanded: Demanded, first: str | None) -> boo
 def _deadline_after(standing: Standing, demanded: Demanded) -> datetime:
     """The deadline that would be next had the last one been kept, just so."""
     if standing.coverage is None:
-        at = max(demanded.at, demanded.deadline)
-        known = Known(since=standing.known_since, made_at=at, data_time=at)
-        return evaluate(standing.policy, known, at).deadline
+        return _later_deadline(standing, demanded)
     rest = copy.deepcopy(standing.coverage)
     for _ in range(_MOST_PARTITIONS):
         key = _key_of(standing, rest)
@@ -119,6 +119,18 @@ def _deadline_after(standing: Standing, demanded: Demanded) -> datetime:
         if deadline > demanded.deadline:
             return deadline
     return NEVER
+
+
+def _later_deadline(standing: Standing, demanded: Demanded) -> datetime:
+    deadline = demanded.deadline
+    for _ in range(_MOST_MISSED):
+        at = deadline - _JUST_BEFORE
+        known = Known(since=standing.known_since, made_at=at, data_time=at)
+        deadline = evaluate(standing.policy, known, at).deadline
+        if deadline > max(demanded.at, demanded.deadline):
+            return deadline
+    known = Known(since=standing.known_since, made_at=demanded.at, data_time=demanded.at)
+    return evaluate(standing.policy, known, demanded.at).deadline
 
 
 def _keys(standing: Standing, now: datetime) -> tuple[str | None, ...]:

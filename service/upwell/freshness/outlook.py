@@ -7,9 +7,8 @@ failed) has those looked at that it concerns; what puts it off is found out when
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from upwell.clock import NEVER
@@ -17,35 +16,18 @@ from upwell.definitions.freshness.deadlines import EARLIEST
 from upwell.definitions.freshness.evaluate import Known, evaluate
 from upwell.definitions.graph import AssetGraph
 from upwell.errors import DefinitionError
-from upwell.events import (
-    AssetMaterialized,
-    AssetObserved,
-    Demand,
-    EventDecided,
-    FreshnessAtRisk,
-    FreshnessChanged,
-    FreshnessDemanded,
-    RunCanceled,
-    RunFailed,
-    RunId,
-    RunRequested,
-    RunSucceeded,
-    StepFailed,
-    StepSkipped,
-    StepSucceeded,
-)
-from upwell.freshness.occasions import Demanded, Occasion, occasion_of
-from upwell.freshness.progress import RUN_EVENTS, Forecast, RunProgress, span, title
-from upwell.freshness.standings import Fact, Standing, fact_of
-from upwell.journal.journal import Record
+from upwell.events import Demand, FreshnessAtRisk, FreshnessDemanded, RunId
+from upwell.freshness.circumstances import Circumstances
+from upwell.freshness.occasions import Occasion, occasion_of
+from upwell.freshness.progress import Forecast, RunProgress, span, title
+from upwell.freshness.standings import Standing
 from upwell.planning.durations import Durations
 from upwell.planning.lead_times import LeadTime, LongestWays, lead_time, slowest, times_until_made, with_spare
 from upwell.planning.planner import plan
-from upwell.planning.upkeep import Made, Pair, Upkeep, data_time_after, keeps_fresh
+from upwell.planning.upkeep import Pair, Upkeep, data_time_after, keeps_fresh
 
 _ARMED_BEFORE = 1.5  # times what everything above takes
 _MOST_REASONS = 3  # of those that share a run
-_MOST_KNOWN = 100_000  # partitions known to be there, or not, before that is forgotten
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,26 +53,13 @@ class Look:
     asks: frozenset[Pair] = frozenset()
 
 
-@dataclass(kw_only=True)
-class Outlook:
-    """Everything that is known, and what follows from it."""
-
-    durations: Durations = field(default_factory=Durations)
-    standings: dict[str, Standing] = field(default_factory=dict)
-    made: dict[str, Made] = field(default_factory=dict)
-    demanded: dict[str, Demanded] = field(default_factory=dict)
-    told: dict[str, datetime] = field(default_factory=dict)  # deadlines that were said to be at risk
+class Outlook(Circumstances):
+    """What follows from the circumstances by a graph."""
 
     def __post_init__(self) -> None:
-        self._runs: dict[str, RunProgress] = {}
-        self._runs_of: dict[str, set[str]] = defaultdict(set)
-        self._awaited: dict[str, list[str]] = {}  # run that was promised -> assets that it is demanded for
+        super().__post_init__()
         self._armed: dict[str, tuple[str, ...]] = {}
-        self._watched: dict[str, set[str]] = defaultdict(set)  # asset -> armed ones below it
         self._deadlines: dict[str, datetime] = {}
-        self._grown: set[str] = set()
-        self._there: set[Pair] = set()
-        self._asked: set[Pair] = set()
         self.adopt(AssetGraph())
 
     def adopt(self, graph: AssetGraph) -> None:
@@ -102,112 +71,6 @@ class Outlook:
             self._disarm(asset)
         for asset in [key for key in self.standings if key not in graph.assets]:
             del self.standings[asset]
-
-    # What happened.
-
-    def take_in_run(self, run: RunProgress) -> None:
-        """A run that has not ended."""
-        self._runs[run.run_id] = run
-        for step in run.plan:
-            for asset in step.assets:
-                self._runs_of[asset].add(run.run_id)
-
-    def know_partitions(self, asked: Iterable[Pair], there: Iterable[Pair]) -> None:
-        """Of these partitions it is known now whether they were ever made."""
-        if len(self._asked) > _MOST_KNOWN:
-            self._asked.clear()
-            self._there.clear()
-        self._asked.update(asked)
-        self._there.update(there)
-
-    def learn(self, record: Record, now: datetime) -> set[str]:
-        """Take in an event; the assets that are to be looked at again."""
-        event, touched = record.event, set[str]()
-        fact = fact_of(record, now)
-        if fact is not None:
-            touched |= self._learn_fact(record, fact)
-        match event:
-            case FreshnessChanged(asset=asset, previous_state="NOT_APPLICABLE") if asset in self.standings:
-                self.standings[asset].known_since = event.changed_at
-                touched.add(asset)
-            case FreshnessDemanded():
-                self.note_demand(event, record.at, record.id)
-            case FreshnessAtRisk():
-                self.told[event.asset] = event.deadline
-            case EventDecided():
-                touched |= self._learn_decision(event)
-            case _ if isinstance(event, RUN_EVENTS):
-                touched |= self._learn_of_run(record)
-            case _:
-                pass
-        return {asset for asset in touched if asset in self.standings}
-
-    def _learn_fact(self, record: Record, fact: Fact) -> set[str]:
-        event, asset = record.event, fact.asset
-        before = self.made.get(asset)
-        if isinstance(event, AssetMaterialized) and (before is None or before.id < record.id):
-            self.made[asset] = Made(id=record.id, at=fact.at, run_id=event.run_id, data_time=fact.data_time)
-            if (asset, event.partition) in self._asked:
-                self._there.add((asset, event.partition))
-        elif isinstance(event, AssetObserved) and before is not None:
-            self.made[asset] = replace(before, data_time=fact.data_time)
-        standing = self.standings.get(asset)
-        if standing is not None and fact.id > standing.last_id:
-            standing.take(fact)
-        return {asset, *self._watched.get(asset, ())}
-
-    def _learn_decision(self, event: EventDecided) -> set[str]:
-        answered = {key for key, one in self.demanded.items() if one.pending and one.id in event.event_ids}
-        if not answered:
-            return set()
-        if event.run_id is not None and event.outcome != "rejected":
-            self._awaited[event.run_id] = sorted(answered)
-            return set()
-        for asset in answered:
-            self.demanded[asset] = replace(self.demanded[asset], pending=False)
-        return answered
-
-    def _learn_of_run(self, record: Record) -> set[str]:
-        event = record.event
-        if isinstance(event, RunRequested):
-            if event.run_id not in self._runs:
-                self.take_in_run(
-                    RunProgress(run_id=event.run_id, plan=event.plan, lane=event.lane, requested_at=record.at)
-                )
-            for asset in self._awaited.pop(event.run_id, ()):
-                self.demanded[asset] = replace(self.demanded[asset], pending=False, run_id=event.run_id)
-            return self._assets_of(self._runs[event.run_id])
-        run = self._runs.get(getattr(event, "run_id", ""))
-        if run is None:
-            return set()
-        if isinstance(event, StepSucceeded):
-            self._time(run, event, record.at)
-        run.apply(event, record.at)
-        if isinstance(event, RunSucceeded | RunFailed | RunCanceled):
-            return self._end_run(run, consumed=not isinstance(event, RunFailed))
-        return self._assets_of(run) if isinstance(event, StepFailed | StepSkipped) else set()
-
-    def _end_run(self, run: RunProgress, *, consumed: bool) -> set[str]:
-        del self._runs[run.run_id]
-        assets = self._assets_of(run)
-        for asset in assets:
-            self._runs_of[asset].discard(run.run_id)
-            last = self.demanded.get(asset)
-            if consumed and last is not None and last.run_id == run.run_id:
-                self.demanded[asset] = replace(last, consumed=True)
-        return assets
-
-    def _assets_of(self, run: RunProgress) -> set[str]:
-        return {asset for step in run.plan for asset in step.assets}
-
-    def _time(self, run: RunProgress, event: StepSucceeded, at: datetime) -> None:
-        step = run.step(event.step_id)
-        if step is None or event.step_id in run.ended:
-            return
-        ready = None if run.remembered else run.ready_at(event.step_id)
-        seconds = event.duration if ready is None else (at - ready).total_seconds()
-        if self.durations.add(step.step, seconds):
-            self._grown.update(step.assets or [check.partition(":")[0] for check in step.checks])
 
     def slowed_down(self) -> set[str]:
         """The assets below steps of which has been learnt that they take longer, since this was asked last."""
@@ -221,20 +84,6 @@ class Outlook:
                 open_keys.extend(self.graph.downstream(key))
         self._ways.forget(found)
         return {asset for asset in found if asset in self.standings}
-
-    def note_demand(self, event: FreshnessDemanded, at: datetime, event_id: int = 0) -> None:
-        """Something was demanded, and is to be answered; without an id it is about to be written."""
-        for demand in event.demands:
-            self.demanded[demand.asset] = Demanded(
-                deadline=demand.deadline,
-                partition=demand.partition,
-                attempt=demand.attempt,
-                at=at,
-                id=event_id,
-                pending=True,
-            )
-
-    # What follows.
 
     def look(self, asset: str, now: datetime) -> Look:
         """What there is to do for an asset at `now`."""
@@ -250,7 +99,9 @@ class Outlook:
             return Look()
         self._deadlines[asset] = occasion.deadline
         longest, timed = self._ways.to(asset)
-        armed_from = occasion.deadline - _ARMED_BEFORE * with_spare(longest)
+        deadline = standing.verdict(now).deadline
+        nearest = deadline if now < deadline < occasion.deadline else occasion.deadline
+        armed_from = nearest - _ARMED_BEFORE * with_spare(longest)
         if now < armed_from and (timed or not keeps):
             self._disarm(asset)
             return Look(at=armed_from)
@@ -284,14 +135,14 @@ class Outlook:
         return self._nobody_has_begun(look, want, deadline, now)
 
     def _nobody_has_begun(self, look: Look, want: Want, deadline: datetime, now: datetime) -> Look:
-        latest = deadline - want.lead.usual
-        if now >= deadline or not want.lead.usual:
+        latest = deadline - want.lead.expected
+        if now >= deadline or not want.lead.expected:
             return look
         if now < latest:
             return replace(look, at=min(look.at, latest))
         hop = slowest(want.lead.path, self.durations)
-        why = f"nobody has begun with it, and it usually takes {span(want.lead.usual)}"
-        return replace(look, risk=self._risk(want.occasion.asset, deadline, now + want.lead.usual, title(hop), why))
+        why = f"nobody has begun with it, and it usually takes {span(want.lead.expected)}"
+        return replace(look, risk=self._risk(want.occasion.asset, deadline, now + want.lead.expected, title(hop), why))
 
     def _risk(
         self, asset: str, deadline: datetime, expected_at: datetime, hop: str, why: str, run_id: str | None = None

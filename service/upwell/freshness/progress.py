@@ -21,8 +21,8 @@ from upwell.events import (
     StepSucceeded,
 )
 from upwell.journal.views import RunView, StepView
-from upwell.planning.durations import Durations
-from upwell.planning.lead_times import slowest, time_after
+from upwell.planning.durations import Durations, Estimate
+from upwell.planning.lead_times import SHARE_TO_SPARE, slowest, time_after
 
 _NOTHING = timedelta(0)
 
@@ -154,30 +154,29 @@ class RunProgress:
     def _by_step(
         self,
         step: PlannedStep,
-        after: Mapping[str, timedelta],
+        after: Mapping[str, Estimate],
         deadline: datetime,
         durations: Durations,
         now: datetime,
         starts_at: datetime,
     ) -> Forecast:
         """When all will be made that waits for a step which is next."""
-        usual, ready = durations.usual(step.step) or _NOTHING, self.ready_at(step.id)
+        own, ready = durations.estimate(step.step), self.ready_at(step.id)
+        whole, rest = own.then(after[step.id]).usual, after[step.id].usual
         hop = slowest(self._way(step, after, durations), durations)
-        latest = deadline - after[step.id]  # by then it has to end
         if step.id in self.retry_at:
-            retry_at = self.retry_at[step.id]
-            ends, latest, hop = max(retry_at, now) + usual, latest - usual, step
-            why = f"{title(step)} failed and is tried again at {retry_at:%H:%M:%S} (UTC)"
+            hop, expected_at, latest = step, max(self.retry_at[step.id], now) + whole, deadline - whole
+            why = f"{title(step)} failed and is tried again at {self.retry_at[step.id]:%H:%M:%S} (UTC)"
         elif ready is None:
-            ends, latest = max(starts_at, now) + usual, latest - usual
+            expected_at, latest = max(starts_at, now) + whole, deadline - whole
             why = f"the run has not started yet, and {title(hop)} usually takes {span(durations.usual(hop.step))}"
-        elif now >= ready + usual:
-            ends, hop = now, step
-            why = f"{title(step)} has taken {span(now - ready)}, where {span(usual)} is usual"
-        else:
-            ends = ready + usual
+        elif now < ready + own.usual:
+            expected_at, latest = ready + whole, _latest(ready, own.usual, deadline - rest)
             why = f"{title(hop)} usually takes {span(durations.usual(hop.step))}"
-        expected_at = ends + after[step.id]
+        else:
+            hop, latest = step, _latest(ready, own.usual, deadline - rest)
+            expected_at = now + (now - ready) * SHARE_TO_SPARE + rest
+            why = f"{title(step)} has taken {span(now - ready)}, where {span(own.usual)} is usual"
         return Forecast(
             expected_at=expected_at,
             too_late=expected_at > deadline or now >= latest,
@@ -186,15 +185,23 @@ class RunProgress:
             why=why,
         )
 
-    def _way(self, step: PlannedStep, after: Mapping[str, timedelta], durations: Durations) -> list[PlannedStep]:
+    def _way(self, step: PlannedStep, after: Mapping[str, Estimate], durations: Durations) -> list[PlannedStep]:
         """The step and those after it that make it take so long."""
         found = [step]
         for one in self.plan:
-            if one.id in after and found[-1].id in one.waits_for:
-                rest = after[one.id] + (durations.usual(one.step) or _NOTHING)
-                if rest == after[found[-1].id]:
-                    found.append(one)
+            if one.id not in after or found[-1].id not in one.waits_for:
+                continue
+            if after[one.id].then(durations.estimate(one.step)) == after[found[-1].id]:
+                found.append(one)
         return found
+
+
+def _latest(ready: datetime, usual: timedelta, must_end: datetime) -> datetime:
+    """From when on a step that has not ended is going to end too late.
+
+    Who takes longer than usual is expected to take longer still: by a share of what it has taken.
+    """
+    return max(ready + usual, ready + (must_end - ready) / (1 + SHARE_TO_SPARE))
 
 
 def title(step: PlannedStep) -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from upwell.events import PlannedStep
-from upwell.planning.durations import Durations
+from upwell.planning.durations import Durations, Estimate
 
 _NOTHING = timedelta(0)
-_SHARE_TO_SPARE = 0.1
+SHARE_TO_SPARE = 0.1
 _LEAST_TO_SPARE = timedelta(seconds=0.5)
 
 
@@ -19,13 +19,15 @@ class LeadTime:
     """How long a plan takes until its goal is made.
 
     Attributes:
-        usual: by what was seen, at the quantile; steps that were never timed count for nothing.
+        usual: each step at its quantile, one after the other; those that were never timed count for nothing.
+        expected: at the quantile of the whole: hardly ever are all steps slow at once.
         shortest: the shortest that was seen of each step.
         untimed: the steps on the way that were never timed.
         path: the steps that make it so long, each before the next.
     """
 
     usual: timedelta
+    expected: timedelta
     shortest: timedelta
     untimed: tuple[PlannedStep, ...]
     path: tuple[PlannedStep, ...]
@@ -38,7 +40,7 @@ class LeadTime:
 
 def with_spare(time: timedelta) -> timedelta:
     """A time with something to spare."""
-    return time * (1 + _SHARE_TO_SPARE) + _LEAST_TO_SPARE
+    return time * (1 + SHARE_TO_SPARE) + _LEAST_TO_SPARE
 
 
 def lead_time(plan: Sequence[PlannedStep], asset: str, durations: Durations) -> LeadTime:
@@ -56,11 +58,16 @@ def lead_time(plan: Sequence[PlannedStep], asset: str, durations: Durations) -> 
     goals = [step.id for step in plan if asset in step.assets]
     goal = max(goals, key=usual.__getitem__, default=None)
     on_the_way = _ancestors(steps, goals)
+    path = tuple(steps[step_id] for step_id in _chain(goal, via))
+    whole = Estimate()
+    for step in path:
+        whole = whole.then(durations.estimate(step.step))
     return LeadTime(
         usual=usual[goal] if goal else _NOTHING,
+        expected=whole.usual,
         shortest=max((shortest[each] for each in goals), default=_NOTHING),
         untimed=tuple(step for step in plan if step.id in on_the_way and durations.usual(step.step) is None),
-        path=tuple(steps[step_id] for step_id in _chain(goal, via)),
+        path=path,
     )
 
 
@@ -94,18 +101,18 @@ def _ancestors(steps: Mapping[str, PlannedStep], goals: Collection[str]) -> set[
     return found
 
 
-def time_after(plan: Sequence[PlannedStep], goals: Collection[str], durations: Durations) -> dict[str, timedelta]:
+def time_after(plan: Sequence[PlannedStep], goals: Collection[str], durations: Durations) -> dict[str, Estimate]:
     """Of each step that the goals wait for (and of these), how long it takes from its end until all goals are made."""
     steps = {step.id: step for step in plan}
     wanted = _ancestors(steps, goals)
-    after = {goal: _NOTHING for goal in goals if goal in steps}
+    after = {goal: Estimate() for goal in goals if goal in steps}
     for step in reversed(plan):
         if step.id not in wanted:
             continue
-        rest = after.setdefault(step.id, _NOTHING) + (durations.usual(step.step) or _NOTHING)
+        rest = after.setdefault(step.id, Estimate()).then(durations.estimate(step.step))
         for wait in step.waits_for:
             if wait in wanted:
-                after[wait] = max(after.get(wait, _NOTHING), rest)
+                after[wait] = max(after.get(wait, Estimate()), rest, key=lambda one: one.usual)
     return after
 
 
