@@ -26,6 +26,11 @@ _LOG_CALL = re.compile(r"\b_?log\.(?:debug|info|warning|error|exception|critical
 _LOG_NAME = re.compile(r"`([a-z_]+\.[a-z_]+)`")
 
 
+def code() -> Iterable[str]:
+    """The text of every module."""
+    return (path.read_text() for folder in ("service/upwell", "sensors") for path in (ROOT / folder).rglob("*.py"))
+
+
 def commented_out() -> dict[str, Any]:
     """config/upwell.toml with every setting in force."""
     lines = CONFIG.read_text().splitlines()
@@ -44,7 +49,7 @@ def settings_of(table: dict[str, Any], prefix: str = "UPWELL_") -> set[str]:
 
 class TestSettings:
     def test_are_all_in_the_configuration_file_and_it_has_no_other(self) -> None:
-        sections = {"UPWELL_WEBHOOK", "UPWELL_LOG", "UPWELL_FRESHNESS"}
+        sections = {"UPWELL_WEBHOOK", "UPWELL_LOG", "UPWELL_FRESHNESS", "UPWELL_ALERTS", "UPWELL_HEARTBEAT"}
         documented = {name for name in settings_of(commented_out()) if name not in sections}
         # `pools = {}` is an empty table to TOML.
         assert documented | {"UPWELL_POOLS"} == {*variables()} - sections
@@ -65,7 +70,8 @@ class TestSettings:
 
     def test_are_accepted_as_they_stand_there(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         config = tmp_path / "upwell.toml"
-        lines = CONFIG.read_text().replace('# api_token = ""', "").splitlines()
+        alone = CONFIG.read_text().replace('# api_token = ""', "").replace("# url_env", "#  ").replace("# url_file", "#  ")
+        lines = alone.splitlines()
         config.write_text("\n".join(match[1] if (match := _SETTING.match(line)) else line for line in lines))
         monkeypatch.setenv("UPWELL_CONFIG", str(config))
         assert load_settings().retention == 90 * 86_400
@@ -114,13 +120,12 @@ class TestLogEvents:
         assert told - set(_LOG_NAME.findall(ARCHITECTURE)) == set()
 
     def test_of_the_service_itself_are_all_in_the_architecture(self) -> None:
-        sources = [path.read_text() for path in (ROOT / "service" / "upwell").rglob("*.py")]
-        written = {name for text in sources for name in _LOG_CALL.findall(text)}
-        assert "webhook.rejected" in written
+        written = {name for text in code() for name in _LOG_CALL.findall(text)}
+        assert {"webhook.rejected", "source.polling"} <= written
         assert written - set(_LOG_NAME.findall(ARCHITECTURE)) == set()
 
     def test_in_the_architecture_are_all_written_somewhere(self) -> None:
-        texts = "\n".join(path.read_text() for path in (ROOT / "service" / "upwell").rglob("*.py"))
+        texts = "\n".join(code())
         table = ARCHITECTURE.partition("## The log")[2].partition("## Where")[0]
         named = {name for line in table.splitlines() if line.startswith("| `") for name in _LOG_NAME.findall(line)}
         assert [name for name in named if f'"{name}"' not in texts] == []

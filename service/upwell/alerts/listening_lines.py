@@ -105,6 +105,8 @@ def listening_line(record: Record, event: ListeningChange) -> LogLine:
 
 
 def _dead_letter_line(event: EventDeadLettered) -> LogLine:
+    # The line of the asset or the sensor that failed has just shown the traceback.
+    shown = event.run_id is not None or event.sensor is not None
     return line(
         "error",
         event,
@@ -114,5 +116,5 @@ def _dead_letter_line(event: EventDeadLettered) -> LogLine:
         reason=event.reason,
         attempts=event.attempts,
         error=None if event.error is None else sentence(event.error),
-        traceback=None if event.error is None else event.error.traceback,
+        traceback=None if event.error is None or shown else event.error.traceback,
     )

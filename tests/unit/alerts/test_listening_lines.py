@@ -77,7 +77,7 @@ def test_a_failed_call_tells_the_error_its_traceback_and_when_it_is_tried_again(
     assert (fields["attempt"], fields["retry_at"]) == (2, NOON)
 
 
-def test_a_dead_letter_tells_what_failed_and_its_traceback() -> None:
+def test_a_dead_letter_of_a_run_leaves_the_traceback_to_the_line_of_what_failed() -> None:
     event = EventDeadLettered(
         event_ids=(3,), reason="orders failed 3 times", error=ERROR, attempts=3, run_id=RunId("r")
     )
@@ -87,8 +87,12 @@ def test_a_dead_letter_tells_what_failed_and_its_traceback() -> None:
         "reason": "orders failed 3 times",
         "attempts": 3,
         "error": "ValueError: no rows",
-        "traceback": ERROR.traceback,
     }
+
+
+def test_a_dead_letter_that_nothing_else_tells_of_has_its_traceback() -> None:
+    event = EventDeadLettered(event_ids=(3,), reason="deciding on it raised ValueError", error=ERROR)
+    assert told(event)[2]["traceback"] == ERROR.traceback
 
 
 @pytest.mark.parametrize("what", ["source", "sensor", "schedule"])
