@@ -116,8 +116,10 @@ def policies(draw: st.DrawFn, zone: str, *, per_partition: bool) -> AnyFreshness
     if kind == "window":
         fail = draw(st.integers(2, 2000))
         warn = draw(st.none() | st.integers(1, fail - 1))
-        basis = draw(st.sampled_from(["run", "data"]))
-        return FreshnessPolicy.time_window(fail * MINUTE, warn and warn * MINUTE, basis=basis, **common)
+        basis: Any = draw(st.sampled_from(["run", "data"]))
+        return FreshnessPolicy.time_window(
+            fail * MINUTE, None if warn is None else warn * MINUTE, basis=basis, **common
+        )
     if kind == "lag":
         lag = draw(st.integers(2, 2000))
         return FreshnessPolicy.maximum_lag(lag * MINUTE, warn_lag=draw(st.none() | st.just(MINUTE)), **common)
@@ -239,7 +241,7 @@ def deadlines_of(case: Case) -> list[int]:
 
 
 @cache
-def grace_ends(case: Case) -> int:
+def grace_ends(case: Case) -> float:
     policy = case.policy
     if policy.grace is not None:
         return policy.grace // MINUTE
