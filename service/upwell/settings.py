@@ -342,7 +342,7 @@ def _place(path: list[str]) -> str:
         variable = PREFIX + "__".join(part.upper() for part in path[:length])
         for name in (variable, f"{variable}_FILE"):
             if name in os.environ:
-                return name
+                return ".".join([name, *path[length:]])
     config = os.environ.get(CONFIG_VARIABLE)
     return f"{'.'.join(path)} in {config}" if config else PREFIX + "__".join(part.upper() for part in path)
 
