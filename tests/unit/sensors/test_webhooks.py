@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -146,15 +143,6 @@ def test_the_error_does_not_repeat_the_secret() -> None:
     with pytest.raises(DefinitionError) as caught:
         webhook("orders", secret="hunter2")  # type: ignore[arg-type]
     assert "hunter2" not in str(caught.value)
-
-
-def test_the_documented_example_can_be_pasted_and_loaded(tmp_path: Path) -> None:
-    docs = (Path(__file__).parents[3] / "docs" / "sources.md").read_text()
-    [example] = re.findall(r"```python\n(.*?)```", docs.partition("\n## Webhooks\n")[2].partition("\n## ")[0], re.S)
-    (tmp_path / "definitions.py").write_text(example)
-    upwell = Path(sys.executable).with_name("upwell")
-    done = subprocess.run([upwell, "validate", "-f", "definitions.py"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("scheme", get_args(Scheme))
