@@ -5,6 +5,7 @@ from __future__ import annotations
 from upwell.definitions.selection import select
 from upwell.definitions.snapshot import AssetNode
 from upwell.planning.status import asset_statuses
+from upwell.web.freshness_now import read_risks
 from upwell.web.parts import WebParts
 from upwell.web.presenting import Present, lateness
 from upwell.web.problems import not_found
@@ -15,13 +16,16 @@ async def read_present(parts: WebParts) -> Present:
     graph = parts.project.graph
     states = await parts.queries.asset_states()
     freshness = await parts.queries.freshness()
+    now = parts.clock.now()
     return Present(
         graph=graph,
         states=states,
         statuses=asset_statuses(graph, states),
         freshness=freshness,
         late=lateness(graph, freshness),
+        risks=await read_risks(parts.queries, freshness, states, now),
         checks={f"{state.asset}:{state.check}": state for state in await parts.queries.check_states()},
+        now=now,
     )
 
 

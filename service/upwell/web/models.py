@@ -143,8 +143,21 @@ class Failure(Answer):
     error: ErrorInfo | None
 
 
+class FreshnessRisk(Answer):
+    """Since when it is known that a deadline will not be kept, and which asset (or check) takes the time."""
+
+    since: datetime
+    deadline: datetime
+    expected_at: datetime
+    slow_hop: str
+    reason: str
+
+
 class Freshness(Answer):
-    """An asset's own state, and, as another fact, the late asset above it that its input inherits lateness from."""
+    """An asset's own state, and, as another fact, the late asset above it that its input inherits lateness from.
+
+    `deadline` is the one that was missed, or else the next one, where it is known.
+    """
 
     asset: str
     state: FreshnessState
@@ -154,6 +167,7 @@ class Freshness(Answer):
     cause: str | None = None
     inherited_from: str | None = None
     inherited_since: datetime | None = None
+    at_risk: FreshnessRisk | None = None
 
 
 class FreshnessList(Answer):

@@ -20,6 +20,7 @@ from upwell.journal.views import AssetState, CheckState, FreshnessRow, Partition
 from upwell.planning.blame import Blame
 from upwell.planning.status import AssetStatus
 from upwell.web import models
+from upwell.web.freshness_now import deadline_in_force
 
 _RECENT_PARTITIONS = 50
 
@@ -43,7 +44,9 @@ class Present:
     statuses: Mapping[str, AssetStatus]
     freshness: Mapping[str, FreshnessRow]
     late: Lateness
+    risks: Mapping[str, models.FreshnessRisk]
     checks: Mapping[str, CheckState]  # by "asset:name"
+    now: datetime
 
 
 def present_event(record: Record) -> models.Event:
@@ -129,7 +132,7 @@ def present_asset(key: str, present: Present) -> models.Asset:
         partitioned=node.partitions is not None,
         location=present.graph.location_of_step.get(node.step or ""),
         status=present.statuses[key],
-        freshness=present_freshness(node, present.freshness.get(key), present.late),
+        freshness=present_freshness(node, present),
         last_materialization=_materialization(state),
         failure=_failure(state),
         checks_passed=sum(check is not None and check.passed for check in checks),
@@ -163,15 +166,21 @@ def lateness(graph: AssetGraph, rows: Mapping[str, FreshnessRow]) -> Lateness:
     return Lateness(since=late, blame=Blame(graph, late))
 
 
-def present_freshness(node: AssetNode, row: FreshnessRow | None, late: Lateness) -> models.Freshness | None:
+def present_freshness(node: AssetNode, present: Present) -> models.Freshness | None:
     """The state told last; before anything was told it is unknown, and without a policy there is none."""
     if node.freshness is None:
         return None
+    row, late = present.freshness.get(node.key), present.late
     own = models.Freshness(asset=node.key, state="UNKNOWN") if row is None else models.Freshness.model_validate(row)
     root = late.blame.cause(node.key) if late.since else None
-    if root is None:
-        return own
-    return own.model_copy(update={"inherited_from": root, "inherited_since": late.since[root]})
+    return own.model_copy(
+        update={
+            "deadline": deadline_in_force(node, row, present.states.get(node.key), present.now),
+            "inherited_from": root,
+            "inherited_since": None if root is None else late.since[root],
+            "at_risk": present.risks.get(node.key),
+        }
+    )
 
 
 def present_check(check: CheckNode, state: CheckState | None) -> models.Check:
@@ -211,7 +220,7 @@ def present_lineage(keys: Iterable[str], present: Present) -> models.Lineage:
 
 def _lineage_node(key: str, present: Present) -> models.LineageNode:
     node = present.graph.assets[key]
-    freshness = present_freshness(node, present.freshness.get(key), present.late)
+    freshness = present_freshness(node, present)
     return models.LineageNode(
         key=key,
         group=node.group,

@@ -8,7 +8,6 @@ from upwell.web import models
 from upwell.web.catalogue import find_asset, read_present, selected
 from upwell.web.parts import Parts
 from upwell.web.presenting import (
-    lateness,
     present_asset,
     present_asset_detail,
     present_check,
@@ -45,10 +44,9 @@ async def get_lineage(parts: Parts, select: str | None = None) -> models.Lineage
 @router.get("/freshness")
 async def list_freshness(parts: Parts, select: str | None = None) -> models.FreshnessList:
     """The freshness of every asset that has a policy."""
-    graph = parts.project.graph
-    rows = await parts.queries.freshness()
-    late = lateness(graph, rows)
-    found = [present_freshness(graph.assets[key], rows.get(key), late) for key in selected(parts, select)]
+    keys = selected(parts, select)
+    present = await read_present(parts)
+    found = [present_freshness(node, present) for key in keys if (node := present.graph.assets.get(key)) is not None]
     return models.FreshnessList(freshness=tuple(one for one in found if one is not None))
 
 
