@@ -51,16 +51,26 @@ from upwell.definitions.partitioned_schedules import (
     build_schedule_from_partitioned_job,
 )
 from upwell.definitions.partitions.definition import PartitionKeyRange, PartitionsDefinition
+from upwell.definitions.partitions.dynamic import DynamicPartitionsDefinition
 from upwell.definitions.partitions.mapping import (
     AllPartitionMapping,
+    DimensionPartitionMapping,
     IdentityPartitionMapping,
     LastPartitionMapping,
+    MultiPartitionMapping,
+    MultiToSingleDimensionPartitionMapping,
     PartitionMapping,
     SpecificPartitionsPartitionMapping,
     StaticPartitionMapping,
     TimeWindowPartitionMapping,
 )
+from upwell.definitions.partitions.multi import (
+    MultiPartitionKey,
+    MultiPartitionsDefinition,
+    PartitionDimensionDefinition,
+)
 from upwell.definitions.partitions.named import StaticPartitionsDefinition
+from upwell.definitions.partitions.requests import AddDynamicPartitionsRequest, DeleteDynamicPartitionsRequest
 from upwell.definitions.partitions.time_windows import (
     DailyPartitionsDefinition,
     HourlyPartitionsDefinition,
@@ -87,13 +97,7 @@ from upwell.definitions.results import (
 )
 from upwell.definitions.retry_policy import Backoff, Jitter, RetryPolicy
 from upwell.definitions.run_config import RunConfig
-from upwell.definitions.run_requests import (
-    AddDynamicPartitionsRequest,
-    DeleteDynamicPartitionsRequest,
-    RunRequest,
-    SensorResult,
-    SkipReason,
-)
+from upwell.definitions.run_requests import RunRequest, SensorResult, SkipReason
 from upwell.definitions.runs import DagsterRun, DagsterRunStatus, JobSelector
 from upwell.definitions.schedules import DefaultScheduleStatus, ScheduleDefinition, schedule
 from upwell.definitions.selection import AssetSelection
@@ -189,6 +193,8 @@ __all__ = [
     "DefaultSensorStatus",
     "Definitions",
     "DeleteDynamicPartitionsRequest",
+    "DimensionPartitionMapping",
+    "DynamicPartitionsDefinition",
     "EnvVar",
     "EventLogEntry",
     "EventLogRecord",
@@ -214,11 +220,16 @@ __all__ = [
     "MonthlyPartitionsDefinition",
     "MultiAssetSensorDefinition",
     "MultiAssetSensorEvaluationContext",
+    "MultiPartitionKey",
+    "MultiPartitionMapping",
+    "MultiPartitionsDefinition",
+    "MultiToSingleDimensionPartitionMapping",
     "NotebookMetadataValue",
     "NullMetadataValue",
     "ObserveResult",
     "Output",
     "OutputContext",
+    "PartitionDimensionDefinition",
     "PartitionKeyRange",
     "PartitionMapping",
     "PartitionsDefinition",

@@ -8,14 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from upwell.definitions.errors import DagsterInvariantViolationError
-from upwell.definitions.run_requests import (
-    AddDynamicPartitionsRequest,
-    AssetEvent,
-    PartitionsRequest,
-    RunRequest,
-    SensorResult,
-    SkipReason,
-)
+from upwell.definitions.partitions.requests import AddDynamicPartitionsRequest, PartitionsRequest
+from upwell.definitions.run_requests import AssetEvent, RunRequest, SensorResult, SkipReason
 from upwell.definitions.runs import DagsterRun, DagsterRunStatus
 
 

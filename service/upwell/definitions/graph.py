@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
+from upwell.definitions.partitions.definition import DynamicPartitionsStore
+from upwell.definitions.partitions.dynamic import DynamicKeys
 from upwell.definitions.reactions import On, SourceSpec
 from upwell.definitions.snapshot import AssetNode, CheckNode, JobNode, SensorNode, Snapshot, StepNode
 from upwell.errors import DefinitionError, DefinitionErrors
@@ -16,14 +19,17 @@ from upwell.errors import DefinitionError, DefinitionErrors
 class AssetGraph:
     """Assets by key, their edges both ways, and who listens to what.
 
-    An upstream key that no location defines is an external asset: it is known by name only.
+    An upstream key that no location defines is an external asset: it is known by name only. `dynamic` knows the keys of
+    dynamic partitions as they are at any moment, as the clock knows which time windows exist: a key that comes or goes
+    makes no new graph.
 
     Raises:
         DefinitionErrors: a duplicate key, a source that is declared in two ways, or a cycle.
     """
 
-    def __init__(self, snapshots: Iterable[Snapshot] = ()) -> None:
+    def __init__(self, snapshots: Iterable[Snapshot] = (), dynamic: DynamicPartitionsStore | None = None) -> None:
         self.snapshots = tuple(snapshots)
+        self.dynamic = dynamic if dynamic is not None else DynamicKeys()
         self.assets: Mapping[str, AssetNode] = self._merged_assets()
         self.steps: Mapping[str, StepNode] = {step.key: step for snap in self.snapshots for step in snap.steps}
         self.checks: Mapping[str, CheckNode] = {check.key: check for snap in self.snapshots for check in snap.checks}
@@ -61,6 +67,9 @@ class AssetGraph:
         named = [dep.asset for node in nodes.values() for dep in node.deps]
         for key in named:
             nodes.setdefault(key, AssetNode(key=key, step=None))
+        for key, node in nodes.items():
+            if node.partitions is not None and node.partitions.dynamic_names:
+                nodes[key] = replace(node, partitions=node.partitions.known_by(self.dynamic))
         return nodes
 
     def _merged_sensors(self) -> dict[str, SensorNode]:

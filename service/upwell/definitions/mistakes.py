@@ -13,9 +13,12 @@ from upwell.definitions.declarations import AnySchedule, Declarations
 from upwell.definitions.errors import DagsterInvalidDefinitionError
 from upwell.definitions.keys import AssetCheckKey, AssetKey
 from upwell.definitions.partitions.definition import PartitionsDefinition
-from upwell.definitions.partitions.mapping import AnyPartitionMapping, TimeWindowPartitionMapping, check_mapping
-from upwell.definitions.partitions.named import StaticPartitionsDefinition
-from upwell.definitions.partitions.time_windows import TimeWindowPartitionsDefinition
+from upwell.definitions.partitions.mapping import (
+    AnyPartitionMapping,
+    TimeWindowPartitionMapping,
+    check_mapping,
+    default_mapping,
+)
 from upwell.definitions.partitions.union import AnyPartitionsDefinition
 from upwell.definitions.reactions import On
 from upwell.definitions.sensing import SensingDefinition
@@ -165,15 +168,19 @@ def _resources_not_there(keys: AbstractSet[str], what: str, place: Place, resour
         )
 
 
+_PARTITIONS = get_args(get_args(AnyPartitionsDefinition)[0])
+
+
 def _wrong_partitions(spec: AssetSpec, place: Place, specs: Mapping[AssetKey, AssetSpec]) -> Mistakes:
     name = spec.key.to_user_string()
     own = spec.partitions_def
-    if own is not None and not isinstance(own, StaticPartitionsDefinition | TimeWindowPartitionsDefinition):
+    if own is not None and not isinstance(own, _PARTITIONS):
         yield place.error(f"asset {name!r} has partitions of a kind that is not known: {own!r}")
         return
     for dep in spec.deps:
         upstream = specs.get(dep.asset_key)
-        yield from _wrong_mapping(name, dep, upstream.partitions_def if upstream else None, own, place)
+        known = cast(AnyPartitionsDefinition | None, own)
+        yield from _wrong_mapping(name, dep, upstream.partitions_def if upstream else None, known, place)
         if dep.asset_key == spec.key and not _reads_the_past(dep, own):
             yield place.error(
                 f"asset {name!r} depends on itself. Only earlier partitions can be read so: "
@@ -188,14 +195,14 @@ def _wrong_mapping(
     own: AnyPartitionsDefinition | None,
     place: Place,
 ) -> Mistakes:
-    mapping = dep.partition_mapping
-    if mapping is None or not isinstance(upstream, StaticPartitionsDefinition | TimeWindowPartitionsDefinition):
+    if not isinstance(upstream, _PARTITIONS):
         return
+    mapping = dep.partition_mapping or default_mapping(cast(AnyPartitionsDefinition, upstream), own)
     if not isinstance(mapping, get_args(get_args(AnyPartitionMapping)[0])):
         yield place.error(f"asset {name!r} has a partition mapping of a kind that is not known: {mapping!r}")
         return
     try:
-        check_mapping(cast(AnyPartitionMapping, mapping), upstream, own)
+        check_mapping(cast(AnyPartitionMapping, mapping), cast(AnyPartitionsDefinition, upstream), own)
     except DagsterInvalidDefinitionError as wrong:
         yield place.error(f"asset {name!r} cannot read {dep.asset_key.to_user_string()!r} like this: {wrong.message}")
 

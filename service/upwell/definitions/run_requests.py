@@ -11,6 +11,11 @@ from upwell.definitions.checks import AssetCheckEvaluation
 from upwell.definitions.errors import DagsterInvalidInvocationError
 from upwell.definitions.keys import AssetCheckKey, AssetKey
 from upwell.definitions.partitions.definition import assign
+from upwell.definitions.partitions.requests import (
+    AddDynamicPartitionsRequest,
+    DeleteDynamicPartitionsRequest,
+    PartitionsRequest,
+)
 from upwell.definitions.results import AssetMaterialization, AssetObservation
 from upwell.definitions.run_config import RunConfig, plain_config
 
@@ -83,33 +88,6 @@ class RunRequest:
     def with_replaced_attrs(self, **changes: Any) -> RunRequest:
         """A copy with other attributes. (`Any`: of their types.)"""
         return replace(self, **changes)
-
-
-@dataclass(frozen=True, init=False)
-class _PartitionsRequest:
-    partitions_def_name: str
-    partition_keys: Sequence[str]
-
-    def __init__(self, partitions_def_name: str, partition_keys: Sequence[str]) -> None:
-        name = type(self).__name__
-        if not isinstance(partition_keys, list):
-            raise TypeError(f"{name}(partition_keys=…) is a list of keys, not {partition_keys!r}")
-        assign(
-            self,
-            partitions_def_name=_needed(f"{name}(partitions_def_name=…)", partitions_def_name),
-            partition_keys=[_needed(f"a key of {name}", key) for key in partition_keys],
-        )
-
-
-class AddDynamicPartitionsRequest(_PartitionsRequest):
-    """Keys to be added to the dynamic partitions of this name."""
-
-
-class DeleteDynamicPartitionsRequest(_PartitionsRequest):
-    """Keys to be taken from the dynamic partitions of this name."""
-
-
-PartitionsRequest: TypeAlias = AddDynamicPartitionsRequest | DeleteDynamicPartitionsRequest
 
 
 @dataclass(frozen=True, init=False)

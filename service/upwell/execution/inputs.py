@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
 from upwell.definitions.graph import AssetGraph
+from upwell.definitions.partitions.dimensions import dimensions_of, parts_of
+from upwell.definitions.partitions.dynamic import DynamicPartitionsDefinition
 from upwell.definitions.partitions.mapping import AllPartitionMapping, default_mapping, upstream_partitions
 from upwell.definitions.snapshot import DepNode
 from upwell.events import PlannedStep
@@ -48,6 +50,32 @@ def outside_inputs(
             any_of = _pairs_read(graph, dep, asset, step.partition, now)
             if not any(pair in planned for pair in any_of):
                 yield OutsideInput(reader=asset, asset=dep.asset, any_of=any_of)
+
+
+def dynamic_keys(graph: AssetGraph, step: PlannedStep, now: datetime) -> dict[str, Sequence[str]]:
+    """Those keys of dynamic partitions that the step's inputs are made up of, by name, in order.
+
+    With these alone a worker finds the same inputs as with all that there are.
+    """
+    found: dict[str, set[str]] = {}
+    for asset in step.assets:
+        node = graph.assets.get(asset)
+        for dep in node.deps if node is not None else ():
+            above = graph.assets[dep.asset].partitions
+            if node is None or above is None or not above.dynamic_names:
+                continue
+            dimensions = dimensions_of(above)
+            for key in upstream_partitions(dep.mapping, above, node.partitions, step.partition, now):
+                for name, part in parts_of(above, key).items() if key is not None else ():
+                    if isinstance(one := dimensions[name], DynamicPartitionsDefinition):
+                        found.setdefault(one.name, set()).add(part)
+    return {name: _in_order(graph, name, keys) for name, keys in found.items()}
+
+
+def _in_order(graph: AssetGraph, name: str, keys: Collection[str]) -> Sequence[str]:
+    """Those of the keys that exist."""
+    known = [key for key in keys if graph.dynamic.has_dynamic_partition(name, key)]
+    return known if len(known) < 2 else [key for key in graph.dynamic.get_dynamic_partitions(name) if key in keys]
 
 
 def _pairs_read(graph: AssetGraph, dep: DepNode, reader: str, partition: str | None, now: datetime) -> tuple[Pair, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -89,7 +89,15 @@ class RunUnderWay:
         """Seconds since it started; 0 when it has not."""
         return max(0.0, (now - self.started_at).total_seconds()) if self.started_at is not None else 0.0
 
-    def task(self, step: PlannedStep, node: StepNode, location: str, attempt: int, now: datetime) -> StepTask:
+    def task(
+        self,
+        step: PlannedStep,
+        node: StepNode,
+        location: str,
+        attempt: int,
+        now: datetime,
+        dynamic: Mapping[str, Sequence[str]],
+    ) -> StepTask:
         """One attempt of a step, as an executor wants it."""
         return StepTask(
             run_id=self.run_id,
@@ -105,6 +113,7 @@ class RunUnderWay:
             events=self.events,
             config=self.config,
             tags=self.tags,
+            dynamic=dynamic,
             log=log_path(self.run_id, step.id, attempt),
         )
 

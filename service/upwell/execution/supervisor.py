@@ -45,7 +45,7 @@ from upwell.events import (
 )
 from upwell.execution import step_events
 from upwell.execution.executors.executor import Executor
-from upwell.execution.inputs import OutsideInput, Pair, outside_inputs
+from upwell.execution.inputs import OutsideInput, Pair, dynamic_keys, outside_inputs
 from upwell.execution.limits import Limits, RunQueue, StepSlots, Ticket
 from upwell.execution.outbox import Outbox
 from upwell.execution.run_state import (
@@ -399,9 +399,11 @@ class Supervisor:
         if node is None:
             message = f"no loaded code location defines {step.step} any more"
             return StepReport(error=ErrorInfo(type="StepNotDefined", message=message))
-        task = run.task(step, node, graph.location_of_step[step.step], ticket.attempt, self._clock.now())
-        reading = self._data_times.reading(graph, step.assets, task.now)
+        now = self._clock.now()
+        reading = self._data_times.reading(graph, step.assets, now)
         try:
+            dynamic = dynamic_keys(graph, step, now)
+            task = run.task(step, node, graph.location_of_step[step.step], ticket.attempt, now, dynamic)
             report = await self._executor.run(task)
         except Exception as error:
             # The executor's own trouble costs this attempt; the station and all other steps go on.

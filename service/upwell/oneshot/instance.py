@@ -12,6 +12,7 @@ from typing import Protocol, Self
 
 from upwell.definitions.event_records import DagsterEvent, EventLogRecord
 from upwell.definitions.keys import AssetKey
+from upwell.definitions.partitions.dynamic import DynamicKeys
 from upwell.definitions.resources import IOManager
 from upwell.definitions.results import AssetMaterialization, AssetObservation
 from upwell.definitions.runs import DagsterRun, DagsterRunStatus
@@ -75,6 +76,7 @@ class DagsterInstance:
         self._changes: list[RunChange] = []
         self._step_failures: dict[RunId, list[DagsterEvent]] = {}
         self._count = 0
+        self._dynamic = DynamicKeys()
 
     @classmethod
     def ephemeral(cls) -> DagsterInstance:
@@ -155,6 +157,28 @@ class DagsterInstance:
         keys = (record.partition_key for record in self._records.get(asset_key, ()))
         return {key for key in keys if key is not None}
 
+    def add_dynamic_partitions(self, partitions_def_name: str, partition_keys: Sequence[str]) -> None:
+        """Add keys to the dynamic partitions of this name; one that is there already keeps its place."""
+        self._dynamic.change(partitions_def_name, added=_keys(partition_keys))
+
+    def delete_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> None:
+        """Take a key from the dynamic partitions of this name, if it is there."""
+        self._dynamic.change(partitions_def_name, removed=[partition_key])
+
+    def get_dynamic_partitions(self, partitions_def_name: str) -> Sequence[str]:
+        """The keys of the dynamic partitions of this name, in the order in which they came."""
+        return list(self._dynamic.get_dynamic_partitions(partitions_def_name))
+
+    def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
+        """Whether the dynamic partitions of this name have this key."""
+        return self._dynamic.has_dynamic_partition(partitions_def_name, partition_key)
+
     def has_asset_key(self, asset_key: AssetKey) -> bool:
         """Whether the asset was ever materialised."""
         return asset_key in self._records
+
+
+def _keys(keys: Sequence[str]) -> Sequence[str]:
+    if isinstance(keys, str) or not all(isinstance(key, str) for key in keys):
+        raise TypeError(f"partition_keys is a list of keys, which are text, not {keys!r}")
+    return keys

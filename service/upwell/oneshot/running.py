@@ -50,6 +50,7 @@ from upwell.events import (
 from upwell.execution import step_events
 from upwell.execution.executors.executor import Executor
 from upwell.execution.executors.in_process import InProcessExecutor
+from upwell.execution.inputs import dynamic_keys
 from upwell.execution.run_state import (
     BLOCKING_CHECK_FAILED,
     AcceptStep,
@@ -135,7 +136,7 @@ def execute(
     _check_inputs(definitions)
     graph = AssetGraph([_without_partitions(snapshot)])
     chosen = _selected(graph, selection)
-    _check_partition(snapshot, chosen, partition_key)
+    _check_partition(snapshot, chosen, partition_key, instance)
     steps = plan(graph, dict.fromkeys(chosen, (None,)), now=SystemClock().now(), downstream=False)
     _check_whole(steps, chosen)
 
@@ -157,6 +158,7 @@ def execute(
         run_id=run.run_id,
         config=run_config,
         tags=run.tags,
+        dynamic=_dynamic_keys(snapshot, instance),
         stop_at_failure=raise_on_error,
     )
     finish = _run_here(one_shot)
@@ -217,6 +219,7 @@ class _OneShot:
         config: Json,
         tags: Mapping[str, str],
         stop_at_failure: bool,
+        dynamic: Mapping[str, Sequence[str]] | None = None,
         data_times: DataTimes | None = None,
     ) -> None:
         self._graph = graph
@@ -226,6 +229,7 @@ class _OneShot:
         self._run_id = run_id
         self._config = config
         self._tags = tags
+        self._dynamic = dynamic
         self._stop_at_failure = stop_at_failure
         self._data_times = data_times or DataTimes()
         self._state = RunState(steps, lambda key: graph.steps[key].retry)
@@ -280,6 +284,7 @@ class _OneShot:
             timeout=self._graph.steps[step.step].timeout,
             config=self._config,
             tags=self._tags,
+            dynamic=self._dynamic if self._dynamic is not None else dynamic_keys(self._graph, step, self._clock.now()),
         )
 
     def _take(self, instructions: Sequence[Instruction], report: StepReport | None = None) -> None:
@@ -351,7 +356,9 @@ def _selected(graph: AssetGraph, selection: CoercibleToAssetSelection | None) ->
     return chosen
 
 
-def _check_partition(snapshot: Snapshot, chosen: Iterable[str], partition_key: str | None) -> None:
+def _check_partition(
+    snapshot: Snapshot, chosen: Iterable[str], partition_key: str | None, instance: DagsterInstance
+) -> None:
     if partition_key is None:
         return
     wanted, now = set(chosen), SystemClock().now()
@@ -359,9 +366,14 @@ def _check_partition(snapshot: Snapshot, chosen: Iterable[str], partition_key: s
         if (
             node.key in wanted
             and node.partitions is not None
-            and not node.partitions.has_partition_key(partition_key, now)
+            and not node.partitions.has_partition_key(partition_key, now, instance)
         ):
             raise DagsterUnknownPartitionError(f"{node.key!r} has no partition {partition_key!r}")
+
+
+def _dynamic_keys(snapshot: Snapshot, instance: DagsterInstance) -> dict[str, Sequence[str]]:
+    names = {name for node in snapshot.assets if node.partitions is not None for name in node.partitions.dynamic_names}
+    return {name: instance.get_dynamic_partitions(name) for name in names}
 
 
 def _check_whole(steps: Iterable[PlannedStep], chosen: Iterable[str]) -> None:

@@ -10,6 +10,7 @@ from functools import lru_cache
 import jsonpath
 
 from upwell.definitions.graph import AssetGraph
+from upwell.definitions.partitions.multi import MultiPartitionKey, MultiPartitionsDefinition
 from upwell.definitions.partitions.time_windows import TimeWindowPartitionsDefinition
 from upwell.definitions.partitions.union import AnyPartitionsDefinition
 from upwell.definitions.reactions import On, Rate
@@ -192,7 +193,12 @@ def partitions_of(event: SourceEvent, node: AssetNode, on: On, now: datetime) ->
     definition = node.partitions
     if definition is None:
         return (None,)
-    keys = _from_data(event, node, on.partition) if on.partition else _from_captures(event, node, definition, now)
+    if isinstance(definition, MultiPartitionsDefinition):
+        keys = _from_dimensions(event, node, on.partition, definition, now)
+    elif on.partition:
+        keys = _from_data(event, node, on.partition)
+    else:
+        keys = _from_captures(event, node, definition, now)
     for key in keys:
         if not definition.has_partition_key(key, now):
             raise NoPartition(f"{node.key} has no partition {key!r}{_hint(definition, now)}")
@@ -210,6 +216,32 @@ def _keys(data: Json, path: str) -> Iterator[str]:
     # JSONPath looks into objects and arrays; there is nothing to be found in a bare value.
     for value in _compiled(path).findall(data if isinstance(data, dict | list) else {}):
         yield value if isinstance(value, str) else str(value)
+
+
+def _from_dimensions(
+    event: SourceEvent, node: AssetNode, path: str | None, definition: MultiPartitionsDefinition, now: datetime
+) -> Sequence[str]:
+    """What the event captures by the names of the dimensions, with the rest from its data: a whole key (`a|b`), or the
+    part of the one dimension that was not captured. A dimension of time that nothing names means its newest window."""
+    captured = {name: event.captures[name] for name in definition.by_name if name in event.captures}
+    missing = [name for name in definition.by_name if name not in captured]
+    if path and missing:
+        found = _from_data(event, node, path)
+        if len(missing) == len(definition.by_name):
+            return found
+        if len(missing) == 1:
+            return [MultiPartitionKey({**captured, missing[0]: part}) for part in found]
+    if not captured and "partition" in event.captures:
+        return (event.captures["partition"],)
+    if missing == [definition.time_dimension] and (last := definition.by_name[missing[0]].get_last_partition_key(now)):
+        captured[missing[0]] = last
+        missing = []
+    if missing:
+        raise NoPartition(
+            f"the event does not name {' and '.join(missing)} of {node.key}; name every dimension, e.g. "
+            f"files('…/{'/'.join(f'{{{name}}}' for name in definition.by_name)}.csv')"
+        )
+    return (MultiPartitionKey(captured),)
 
 
 def _from_captures(

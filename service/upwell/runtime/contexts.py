@@ -17,7 +17,8 @@ from upwell.definitions.errors import DagsterInvariantViolationError
 from upwell.definitions.keys import AssetCheckKey, AssetKey
 from upwell.definitions.metadata import MetadataValue, normalize_metadata
 from upwell.definitions.partitions.definition import PartitionKeyRange
-from upwell.definitions.partitions.time_windows import TimeWindow, TimeWindowPartitionsDefinition
+from upwell.definitions.partitions.multi import whole_key, window_of
+from upwell.definitions.partitions.time_windows import TimeWindow
 from upwell.definitions.results import AssetMaterialization, AssetObservation
 from upwell.events import RunId, new_run_id
 from upwell.runtime.messages import StepTask, TriggerEvent
@@ -119,7 +120,7 @@ class StepContext:
                 f"step {self._task.step_id!r} runs for no partition; "
                 "give the run one (--partition), or ask has_partition_key"
             )
-        return self._task.partition
+        return whole_key(self._compute.partitions_def, self._task.partition)
 
     @property
     def partition_keys(self) -> Sequence[str]:
@@ -142,10 +143,10 @@ class StepContext:
         Raises:
             DagsterInvariantViolationError: there are no partitions, or not by time.
         """
-        partitions = self._compute.partitions_def
-        if not isinstance(partitions, TimeWindowPartitionsDefinition):
+        window = window_of(self._compute.partitions_def, self.partition_key)
+        if window is None:
             raise DagsterInvariantViolationError(f"step {self._task.step_id!r} is not partitioned by time")
-        return partitions.time_window_for_partition_key(self.partition_key)
+        return window
 
     # The assets.
 

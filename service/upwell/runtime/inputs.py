@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from upwell.definitions.compute import ComputeDefinition, InputDefinition
 from upwell.definitions.errors import DagsterInvariantViolationError, DagsterTypeCheckDidNotPass
+from upwell.definitions.partitions.dynamic import DynamicKeys
 from upwell.definitions.partitions.mapping import (
     AllPartitionMapping,
     AnyPartitionMapping,
@@ -68,6 +69,9 @@ def _partitions_read(
         return [task.partition]  # a check of one partition
     mapping = cast(AnyPartitionMapping | None, code.mapping(compute, given))
     downstream = cast(AnyPartitionsDefinition | None, compute.partitions_def)
+    dynamic = DynamicKeys(task.dynamic)
+    upstream = upstream.known_by(dynamic)
+    downstream = None if downstream is None else downstream.known_by(dynamic)
     keys = upstream_partitions(mapping, upstream, downstream, task.partition, task.now)
     found = [key for key in keys if key is not None]
     if not isinstance(mapping, AllPartitionMapping | LastPartitionMapping):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeAlias
@@ -73,7 +73,10 @@ def trigger_events(records: Iterable[Recorded]) -> tuple[TriggerEvent, ...]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepTask:
-    """One attempt of one step. `attempt` counts from 1; `log` is a path below the logs folder."""
+    """One attempt of one step. `attempt` counts from 1; `log` is a path below the logs folder.
+
+    `dynamic` has the keys of dynamic partitions that matter to the step, by name.
+    """
 
     run_id: RunId
     step_id: str
@@ -88,6 +91,7 @@ class StepTask:
     events: tuple[TriggerEvent, ...] = ()
     config: Json = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    dynamic: Mapping[str, Sequence[str]] = field(default_factory=dict)
     log: str | None = None
 
 

@@ -22,9 +22,10 @@ from upwell.definitions.errors import DagsterUserCodeExecutionError
 from upwell.definitions.event_records import DagsterEvent, EventLogRecord
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.metadata import decode_metadata, encode_metadata
+from upwell.definitions.partitions.requests import AddDynamicPartitionsRequest, PartitionsRequest
 from upwell.definitions.resolving import Asker
 from upwell.definitions.results import AssetMaterialization, AssetObservation
-from upwell.definitions.run_requests import AddDynamicPartitionsRequest, AssetEvent, PartitionsRequest
+from upwell.definitions.run_requests import AssetEvent
 from upwell.definitions.runs import DagsterRun, DagsterRunStatus
 from upwell.definitions.schedules import ScheduleDefinition
 from upwell.definitions.sensing import SensingDefinition

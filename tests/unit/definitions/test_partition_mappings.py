@@ -66,7 +66,7 @@ def windows(start: int = 0, end: int = 0, *, lenient: bool = False) -> TimeWindo
         (None, None, None, None, (None,)),
         (PAIRS, AB, XYZ, "x", ("a", "b")),
         (PAIRS, AB, XYZ, "z", ()),
-        (SpecificPartitionsPartitionMapping(["a", "q"]), AB, XYZ, "x", ("a", "q")),
+        (SpecificPartitionsPartitionMapping(["a", "q"]), AB, XYZ, "x", ("a",)),
     ],
 )
 def test_what_a_partition_reads(mapping, up, down, key, reads) -> None:

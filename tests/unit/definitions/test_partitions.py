@@ -7,7 +7,11 @@ from time import perf_counter
 
 import pytest
 
-from upwell.definitions.errors import DagsterInvalidDefinitionError, DagsterUnknownPartitionError
+from upwell.definitions.errors import (
+    DagsterInvalidDefinitionError,
+    DagsterInvalidInvocationError,
+    DagsterUnknownPartitionError,
+)
 from upwell.definitions.partitions.definition import PartitionKeyRange
 from upwell.definitions.partitions.named import StaticPartitionsDefinition
 from upwell.definitions.partitions.time_windows import (
@@ -141,8 +145,8 @@ def test_a_range_may_reach_into_the_future_but_not_past_the_end() -> None:
 def test_an_unknown_key_is_answered_with_what_keys_look_like() -> None:
     with pytest.raises(DagsterUnknownPartitionError, match="keys look like 2024-01-01, 2024-01-02"):
         DailyPartitionsDefinition("2024-01-01").order_of("yesterday")
-    with pytest.raises(DagsterUnknownPartitionError, match="the keys are a, b"):
-        StaticPartitionsDefinition(["a", "b"]).order_of("c")
+    with pytest.raises(DagsterInvalidInvocationError, match="the keys are a, b"):
+        StaticPartitionsDefinition(["a", "b"]).get_partition_keys_in_range(PartitionKeyRange("a", "c"))
 
 
 def test_definitions_are_equal_by_what_they_mean() -> None:

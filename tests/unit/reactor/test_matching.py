@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from upwell.definitions.graph import AssetGraph
+from upwell.definitions.partitions.multi import MultiPartitionsDefinition
 from upwell.definitions.partitions.named import StaticPartitionsDefinition
 from upwell.definitions.partitions.time_windows import DailyPartitionsDefinition
 from upwell.definitions.reactions import On, SourceSpec
@@ -15,6 +16,7 @@ from upwell.reactor.switches import Switches
 NOW = datetime(2024, 1, 10, 12, tzinfo=UTC)
 DAILY = DailyPartitionsDefinition(start_date="2024-01-01")
 REGIONS = StaticPartitionsDefinition(["eu", "us"])
+BOTH = MultiPartitionsDefinition({"region": REGIONS, "date": DAILY})
 
 
 def listener(key: str, source: str, partition: str | None = None, **more: object) -> AssetNode:
@@ -72,6 +74,35 @@ def test_a_partition_that_does_not_exist_is_a_miss_that_says_which_do() -> None:
     matching = found(event, listener("a", "files:x", partitions=DAILY))
     assert matching.targets == {}
     assert matching.misses == ("a has no partition '2023-12-31'; its partitions are 2024-01-01 to 2024-01-09",)
+
+
+def test_captures_named_like_the_dimensions_make_the_key_of_several() -> None:
+    event = FileChanged(source="files:x", path="x", captures={"region": "eu", "date": "2024-01-05", "team": "t"})
+    assert found(event, listener("a", "files:x", partitions=BOTH)).targets == {"a": ("2024-01-05|eu",)}
+
+
+def test_a_dimension_that_nothing_names_is_a_miss_with_the_mend() -> None:
+    event = FileChanged(source="files:x", path="x", captures={"date": "2024-01-05"})
+    (miss,) = found(event, listener("a", "files:x", partitions=BOTH)).misses
+    assert miss == "the event does not name region of a; name every dimension, e.g. files('…/{date}/{region}.csv')"
+
+
+def test_a_dimension_of_time_that_nothing_names_is_its_newest_window() -> None:
+    event = FileChanged(source="files:x", path="x", captures={"region": "eu"})
+    assert found(event, listener("a", "files:x", partitions=BOTH)).targets == {"a": ("2024-01-09|eu",)}
+
+
+def test_a_path_names_the_dimension_that_was_not_captured() -> None:
+    event = post(captures={"date": "2024-01-05"}, data={"regions": ["eu", "us"]})
+    asset = listener("a", "webhook:orders", "$.regions[*]", partitions=BOTH)
+    assert found(event, asset).targets == {"a": ("2024-01-05|eu", "2024-01-05|us")}
+
+
+def test_a_path_may_name_the_whole_key_of_several_dimensions() -> None:
+    asset = listener("a", "webhook:orders", "$.key", partitions=BOTH)
+    assert found(post(data={"key": "2024-01-05|eu"}), asset).targets == {"a": ("2024-01-05|eu",)}
+    (miss,) = found(post(data={"key": "eu|2024-01-05"}), asset).misses
+    assert miss == "a has no partition 'eu|2024-01-05'; its partitions are 2024-01-01|eu to 2024-01-09|us"
 
 
 def test_a_path_into_the_data_names_the_partition() -> None:

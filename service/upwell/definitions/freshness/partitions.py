@@ -8,6 +8,7 @@ from datetime import datetime
 from upwell.clock import NEVER
 from upwell.definitions.freshness.evaluate import Missing, asks_for_after
 from upwell.definitions.freshness.model import AnyFreshnessPolicy, CronFreshnessPolicy, TimeWindowFreshnessPolicy
+from upwell.definitions.partitions.multi import time_part
 from upwell.definitions.partitions.ticks import shifted
 from upwell.definitions.partitions.time_windows import TimeWindowPartitionsDefinition
 from upwell.definitions.partitions.union import AnyPartitionsDefinition
@@ -96,7 +97,9 @@ def _is_about_data(policy: AnyFreshnessPolicy) -> bool:
 
 def window_end(partitions: AnyPartitionsDefinition | None, key: str | None) -> datetime | None:
     """Where the time window of a partition ends, if it has one."""
-    if key is None or not isinstance(partitions, TimeWindowPartitionsDefinition):
+    found = None if key is None else time_part(partitions, key)
+    if found is None:
         return None
-    start = partitions.start_of(key)
-    return None if start is None else partitions.ticks.after(start)
+    windows, part = found
+    start = windows.start_of(part)
+    return None if start is None else windows.ticks.after(start)

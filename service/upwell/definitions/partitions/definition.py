@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, Self
 
 from upwell.clock import SystemClock
 
@@ -19,47 +19,85 @@ class PartitionKeyRange:
     end: str
 
 
+class DynamicPartitionsStore(Protocol):
+    """Who knows the keys of dynamic partitions: a `DagsterInstance`, or the project."""
+
+    def get_dynamic_partitions(self, partitions_def_name: str) -> Sequence[str]:
+        """The keys of this name, in the order in which they came; none where nobody added any."""
+
+    def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
+        """Whether the key is one of this name; never lists the others."""
+
+
 class PartitionsDefinition(ABC):
     """A set of keys in an order, which may grow as time passes.
 
-    `current_time` is the instant at which the question is asked (aware); left out, it is the present.
+    `current_time` is the instant at which the question is asked (aware); left out, it is the present. Dynamic
+    partitions are asked of `dynamic_partitions_store`; left out, of the store that the definition is known by.
     """
 
     @abstractmethod
-    def get_partition_keys(self, current_time: datetime | None = None) -> Sequence[str]:
+    def get_partition_keys(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> Sequence[str]:
         """Every key that exists, in order."""
 
     @abstractmethod
-    def has_partition_key(self, partition_key: str, current_time: datetime | None = None) -> bool:
+    def has_partition_key(
+        self,
+        partition_key: str,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> bool:
         """Whether the key exists; never lists the others."""
 
     @abstractmethod
-    def get_partition_keys_in_range(self, partition_key_range: PartitionKeyRange) -> Sequence[str]:
+    def get_partition_keys_in_range(
+        self,
+        partition_key_range: PartitionKeyRange,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> Sequence[str]:
         """The keys of the range; none when its start lies behind its end.
 
         Raises:
-            DagsterUnknownPartitionError: the start or the end is no key.
+            DagsterUnknownPartitionError: of time windows, the start or the end is no key.
+            DagsterInvalidInvocationError: of others.
         """
 
     @abstractmethod
-    def get_first_partition_key(self, current_time: datetime | None = None) -> str | None:
+    def get_first_partition_key(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> str | None:
         """The first key, if there is any."""
 
     @abstractmethod
-    def get_last_partition_key(self, current_time: datetime | None = None) -> str | None:
+    def get_last_partition_key(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> str | None:
         """The last key that exists, if there is any."""
 
-    @abstractmethod
-    def order_of(self, partition_key: str) -> float:
-        """A number that grows in the order of the keys, to tell which of two is the later.
+    @property
+    def dynamic_names(self) -> tuple[str, ...]:
+        """The names of the dynamic partitions whose keys make up these; none for most."""
+        return ()
 
-        Raises:
-            DagsterUnknownPartitionError: this can be no key.
-        """
+    def known_by(self, store: DynamicPartitionsStore) -> Self:
+        """The same partitions, which ask this store for dynamic keys."""
+        return self
 
-    def get_num_partitions(self, current_time: datetime | None = None) -> int:
+    def get_num_partitions(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> int:
         """How many keys exist."""
-        return len(self.get_partition_keys(current_time))
+        return len(self.get_partition_keys(current_time, dynamic_partitions_store))
 
 
 def moment(current_time: datetime | None) -> datetime:

@@ -9,12 +9,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias, assert_never
+from typing import Annotated, Literal, TypeAlias, assert_never, get_args
 
 from pydantic import Field
 
 from upwell.definitions.errors import DagsterInvalidDefinitionError
 from upwell.definitions.partitions.definition import assign
+from upwell.definitions.partitions.dimensions import (
+    Link,
+    common_dimensions,
+    crossed,
+    dimensions_of,
+    parts_of,
+    single_dimension,
+)
+from upwell.definitions.partitions.multi import MultiPartitionsDefinition
 from upwell.definitions.partitions.named import StaticPartitionsDefinition
 from upwell.definitions.partitions.ticks import at_or_after, at_or_before, shifted
 from upwell.definitions.partitions.time_windows import TimeWindowPartitionsDefinition
@@ -109,7 +118,7 @@ class TimeWindowPartitionMapping(PartitionMapping):
         )
 
 
-AnyPartitionMapping: TypeAlias = Annotated[
+OneDimensionMapping: TypeAlias = Annotated[
     IdentityPartitionMapping
     | AllPartitionMapping
     | LastPartitionMapping
@@ -120,12 +129,75 @@ AnyPartitionMapping: TypeAlias = Annotated[
 ]
 
 
+@dataclass(frozen=True, init=False)
+class DimensionPartitionMapping:
+    """The downstream dimension that an upstream one belongs to, and which keys of the two belong together."""
+
+    dimension_name: str
+    partition_mapping: OneDimensionMapping
+
+    def __init__(self, dimension_name: str, partition_mapping: PartitionMapping) -> None:
+        if not isinstance(partition_mapping, get_args(get_args(OneDimensionMapping)[0])):
+            raise DagsterInvalidDefinitionError(
+                f"a DimensionPartitionMapping has a mapping between single dimensions, not {partition_mapping!r}"
+            )
+        assign(self, dimension_name=dimension_name, partition_mapping=partition_mapping)
+
+
+@dataclass(frozen=True, init=False)
+class MultiToSingleDimensionPartitionMapping(PartitionMapping):
+    """Between partitions of several dimensions and of one, which is among them: every key that has that part.
+
+    Which dimension is meant shows from the partitions; `partition_dimension_name` says it where several are the same.
+    """
+
+    type: Literal["multi_to_single"]
+    partition_dimension_name: str | None
+
+    def __init__(self, partition_dimension_name: str | None = None) -> None:
+        assign(self, type="multi_to_single", partition_dimension_name=partition_dimension_name)
+
+
+@dataclass(frozen=True, init=False)
+class MultiPartitionMapping(PartitionMapping):
+    """Between partitions of several dimensions: dimension by dimension, by the name of the upstream's.
+
+    Of a dimension that is not named, every key counts.
+    """
+
+    type: Literal["multi"]
+    pairs: tuple[tuple[str, DimensionPartitionMapping], ...]
+
+    def __init__(self, downstream_mappings_by_upstream_dimension: Mapping[str, DimensionPartitionMapping]) -> None:
+        assign(self, type="multi", pairs=tuple(downstream_mappings_by_upstream_dimension.items()))
+
+
+AnyPartitionMapping: TypeAlias = Annotated[
+    IdentityPartitionMapping
+    | AllPartitionMapping
+    | LastPartitionMapping
+    | SpecificPartitionsPartitionMapping
+    | StaticPartitionMapping
+    | TimeWindowPartitionMapping
+    | MultiToSingleDimensionPartitionMapping
+    | MultiPartitionMapping,
+    Field(discriminator="type"),
+]
+
+
 def default_mapping(
     up_def: AnyPartitionsDefinition | None, down_def: AnyPartitionsDefinition | None
 ) -> AnyPartitionMapping:
-    """What holds when nobody said: all, when either has no partitions; else overlapping windows, or the same key."""
+    """What holds when nobody said: all, when either has no partitions; else the dimension that both have, overlapping
+    windows, or the same key."""
     if up_def is None or down_def is None:
         return AllPartitionMapping()
+    if isinstance(up_def, MultiPartitionsDefinition) != isinstance(down_def, MultiPartitionsDefinition):
+        try:
+            _links(MultiToSingleDimensionPartitionMapping(), up_def, down_def)
+        except DagsterInvalidDefinitionError:
+            return IdentityPartitionMapping()
+        return MultiToSingleDimensionPartitionMapping()
     if isinstance(up_def, TimeWindowPartitionsDefinition) and isinstance(down_def, TimeWindowPartitionsDefinition):
         return TimeWindowPartitionMapping()
     return IdentityPartitionMapping()
@@ -156,13 +228,23 @@ def upstream_partitions(
             last = up_def.get_last_partition_key(now)
             return () if last is None else (last,)
         case SpecificPartitionsPartitionMapping():
-            return mapping.partition_keys
+            return tuple(one for one in mapping.partition_keys if up_def.has_partition_key(one, now))
         case StaticPartitionMapping():
             return tuple(up for up, down in mapping.pairs if key in down)
         case IdentityPartitionMapping():
             return _same_key(key)
         case TimeWindowPartitionMapping():
             return _windows_read(mapping, *_windows(up_def, down_def), key, now)
+        case MultiToSingleDimensionPartitionMapping() | MultiPartitionMapping():
+            if key is None or down_def is None:
+                return ()
+            links, given, found = _links(mapping, up_def, down_def), parts_of(down_def, key), {}
+            above, below = dimensions_of(up_def), dimensions_of(down_def)
+            for link in links:
+                found[link.up] = upstream_partitions(
+                    link.mapping, above[link.up], below[link.down], given[link.down], now
+                )
+            return _crossed(up_def, found, now)
         case _:
             assert_never(mapping)
 
@@ -200,6 +282,16 @@ def downstream_partitions(
             return _same_key(key) if key is not None and down_def.has_partition_key(key, now) else ()
         case TimeWindowPartitionMapping():
             return _windows_reached(mapping, *_windows(up_def, down_def), key, now)
+        case MultiToSingleDimensionPartitionMapping() | MultiPartitionMapping():
+            if key is None or up_def is None or down_def is None:
+                return _all(down_def, now)
+            links, given, found = _links(mapping, up_def, down_def), parts_of(up_def, key), {}
+            above, below = dimensions_of(up_def), dimensions_of(down_def)
+            for link in links:
+                found[link.down] = downstream_partitions(
+                    link.mapping, above[link.up], below[link.down], given[link.up], now
+                )
+            return _crossed(down_def, found, now)
         case _:
             assert_never(mapping)
 
@@ -216,12 +308,73 @@ def check_mapping(
         return  # also for an external asset that nobody described
     if isinstance(mapping, TimeWindowPartitionMapping):
         _windows(up_def, down_def)
-    if isinstance(mapping, StaticPartitionMapping) and not (
-        isinstance(up_def, StaticPartitionsDefinition) and isinstance(down_def, StaticPartitionsDefinition)
-    ):
+    if isinstance(mapping, IdentityPartitionMapping) and down_def is None:
+        raise DagsterInvalidDefinitionError(
+            "an IdentityPartitionMapping takes partitions on both sides; use AllPartitionMapping or another"
+        )
+    if isinstance(mapping, MultiToSingleDimensionPartitionMapping | MultiPartitionMapping):
+        _links(mapping, up_def, down_def)
+    if isinstance(mapping, StaticPartitionMapping):
+        _check_static(mapping, up_def, down_def)
+
+
+def _check_static(
+    mapping: StaticPartitionMapping, up_def: AnyPartitionsDefinition | None, down_def: AnyPartitionsDefinition | None
+) -> None:
+    if not (isinstance(up_def, StaticPartitionsDefinition) and isinstance(down_def, StaticPartitionsDefinition)):
         raise DagsterInvalidDefinitionError(
             "a StaticPartitionMapping stands between two StaticPartitionsDefinitions only"
         )
+    above = [(key, up_def) for key, _ in mapping.pairs]
+    below = [(key, down_def) for _, keys in mapping.pairs for key in keys]
+    for key, definition in (*above, *below):
+        if not definition.has_partition_key(key):
+            raise DagsterInvalidDefinitionError(
+                f"a StaticPartitionMapping names {key!r}, which is none of {definition}"
+            )
+
+
+def _links(
+    mapping: MultiToSingleDimensionPartitionMapping | MultiPartitionMapping,
+    up_def: AnyPartitionsDefinition,
+    down_def: AnyPartitionsDefinition | None,
+) -> Sequence[Link[OneDimensionMapping]]:
+    """Which dimensions belong together, and how.
+
+    Raises:
+        DagsterInvalidDefinitionError: the mapping does not suit the definitions.
+    """
+    if isinstance(mapping, MultiPartitionMapping):
+        if not (isinstance(up_def, MultiPartitionsDefinition) and isinstance(down_def, MultiPartitionsDefinition)):
+            raise DagsterInvalidDefinitionError(
+                "a MultiPartitionMapping stands between two MultiPartitionsDefinitions only"
+            )
+        common_dimensions(up_def, down_def, [(up, one.dimension_name) for up, one in mapping.pairs])
+        return [Link(up=up, down=one.dimension_name, mapping=one.partition_mapping) for up, one in mapping.pairs]
+    wanted = mapping.partition_dimension_name
+    if isinstance(up_def, MultiPartitionsDefinition):
+        if down_def is not None and not isinstance(down_def, MultiPartitionsDefinition):
+            name, same = single_dimension(up_def, down_def, wanted)
+            return [Link(up=name, down=None, mapping=_within(same))]
+    elif isinstance(down_def, MultiPartitionsDefinition):
+        name, same = single_dimension(down_def, up_def, wanted)
+        return [Link(up=None, down=name, mapping=_within(same))]
+    raise DagsterInvalidDefinitionError(
+        "a MultiToSingleDimensionPartitionMapping stands between partitions of several dimensions and of one"
+    )
+
+
+def _within(same: bool) -> OneDimensionMapping:
+    return IdentityPartitionMapping() if same else TimeWindowPartitionMapping()
+
+
+def _crossed(definition: AnyPartitionsDefinition, found: Mapping[str | None, Keys], now: datetime) -> Keys:
+    """The keys with the parts that were found; of a dimension that nothing was found about, every key counts."""
+    parts = {
+        name: [key for key in found[name] if key is not None] if name in found else one.get_partition_keys(now)
+        for name, one in dimensions_of(definition).items()
+    }
+    return crossed(definition, parts)
 
 
 def _all(definition: AnyPartitionsDefinition | None, now: datetime) -> Keys:
@@ -236,6 +389,10 @@ def _windows(
     up_def: AnyPartitionsDefinition | None, down_def: AnyPartitionsDefinition | None
 ) -> tuple[TimeWindowPartitionsDefinition, TimeWindowPartitionsDefinition]:
     if isinstance(up_def, TimeWindowPartitionsDefinition) and isinstance(down_def, TimeWindowPartitionsDefinition):
+        if up_def.timezone != down_def.timezone:
+            raise DagsterInvalidDefinitionError(
+                f"windows of {up_def.timezone} and of {down_def.timezone} do not meet; give both one timezone"
+            )
         return up_def, down_def
     raise DagsterInvalidDefinitionError(
         "a TimeWindowPartitionMapping stands between two assets with time windows only; "

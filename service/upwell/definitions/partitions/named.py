@@ -8,8 +8,13 @@ from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
-from upwell.definitions.errors import DagsterInvalidDefinitionError, DagsterUnknownPartitionError
-from upwell.definitions.partitions.definition import PartitionKeyRange, PartitionsDefinition, assign
+from upwell.definitions.errors import DagsterInvalidDefinitionError, DagsterInvalidInvocationError
+from upwell.definitions.partitions.definition import (
+    DynamicPartitionsStore,
+    PartitionKeyRange,
+    PartitionsDefinition,
+    assign,
+)
 
 _RANGE_MARK = "..."  # stands between the two ends of a range of keys wherever one is written down
 
@@ -36,28 +41,46 @@ class StaticPartitionsDefinition(PartitionsDefinition):
     def _places(self) -> Mapping[str, int]:
         return {key: place for place, key in enumerate(self.keys)}
 
-    def get_partition_keys(self, current_time: datetime | None = None) -> Sequence[str]:
+    def get_partition_keys(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> Sequence[str]:
         return list(self.keys)
 
-    def has_partition_key(self, partition_key: str, current_time: datetime | None = None) -> bool:
+    def has_partition_key(
+        self,
+        partition_key: str,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> bool:
         return partition_key in self._places
 
-    def get_partition_keys_in_range(self, partition_key_range: PartitionKeyRange) -> Sequence[str]:
+    def get_partition_keys_in_range(
+        self,
+        partition_key_range: PartitionKeyRange,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> Sequence[str]:
         first, last = self._place(partition_key_range.start), self._place(partition_key_range.end)
         return list(self.keys[first : last + 1])
 
-    def get_first_partition_key(self, current_time: datetime | None = None) -> str | None:
+    def get_first_partition_key(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> str | None:
         return self.keys[0] if self.keys else None
 
-    def get_last_partition_key(self, current_time: datetime | None = None) -> str | None:
+    def get_last_partition_key(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> str | None:
         return self.keys[-1] if self.keys else None
-
-    def order_of(self, partition_key: str) -> float:
-        return self._place(partition_key)
 
     def _place(self, partition_key: str) -> int:
         if partition_key not in self._places:
-            raise DagsterUnknownPartitionError(
+            raise DagsterInvalidInvocationError(
                 f"there is no partition {partition_key!r}; the keys are {', '.join(self.keys[:10])}"
                 + (" …" if len(self.keys) > 10 else "")
             )

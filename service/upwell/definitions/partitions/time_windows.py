@@ -12,7 +12,13 @@ from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from upwell.definitions.errors import DagsterInvalidDefinitionError, DagsterUnknownPartitionError
-from upwell.definitions.partitions.definition import PartitionKeyRange, PartitionsDefinition, assign, moment
+from upwell.definitions.partitions.definition import (
+    DynamicPartitionsStore,
+    PartitionKeyRange,
+    PartitionsDefinition,
+    assign,
+    moment,
+)
 from upwell.definitions.partitions.ticks import (
     Ticks,
     at_or_after,
@@ -153,7 +159,11 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
             return reached
         return at_or_before(self.ticks, self.end_at)
 
-    def get_partition_keys(self, current_time: datetime | None = None) -> Sequence[str]:
+    def get_partition_keys(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> Sequence[str]:
         return [
             self.key_of(start) for start in self.starts_between(self.first_start, self.last_end(moment(current_time)))
         ]
@@ -165,13 +175,22 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
             yield start
             start = self.ticks.after(start)
 
-    def has_partition_key(self, partition_key: str, current_time: datetime | None = None) -> bool:
+    def has_partition_key(
+        self,
+        partition_key: str,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> bool:
         start = self.start_of(partition_key)
         if start is None or start < self.first_start:
             return False
         return self.ticks.after(start) <= self.last_end(moment(current_time))
 
-    def get_partition_keys_in_range(self, partition_key_range: PartitionKeyRange) -> Sequence[str]:
+    def get_partition_keys_in_range(
+        self,
+        partition_key_range: PartitionKeyRange,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> Sequence[str]:
         first, last = self._known_start(partition_key_range.start), self._known_start(partition_key_range.end)
         if first < self.first_start or (self.end_at is not None and self.ticks.after(last) > self.end_at):
             raise DagsterUnknownPartitionError(
@@ -179,11 +198,19 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
             )
         return [self.key_of(start) for start in self.starts_between(first, self.ticks.after(last))]
 
-    def get_first_partition_key(self, current_time: datetime | None = None) -> str | None:
+    def get_first_partition_key(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> str | None:
         exists = self.ticks.after(self.first_start) <= self.last_end(moment(current_time))
         return self.key_of(self.first_start) if exists else None
 
-    def get_last_partition_key(self, current_time: datetime | None = None) -> str | None:
+    def get_last_partition_key(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> str | None:
         start = self.ticks.before(self.last_end(moment(current_time)))
         return self.key_of(start) if start >= self.first_start else None
 
@@ -216,6 +243,11 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
         return None if key is None else self.time_window_for_partition_key(key)
 
     def order_of(self, partition_key: str) -> float:
+        """A number that grows in the order of the keys, to tell which of two is the later.
+
+        Raises:
+            DagsterUnknownPartitionError: this can be no key.
+        """
         return self._known_start(partition_key).timestamp()
 
     def key_of(self, start: datetime) -> str:

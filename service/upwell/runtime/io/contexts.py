@@ -11,7 +11,8 @@ from upwell.definitions.errors import DagsterInvariantViolationError
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.metadata import MetadataValue, normalize_metadata
 from upwell.definitions.partitions.definition import PartitionsDefinition
-from upwell.definitions.partitions.time_windows import TimeWindow, TimeWindowPartitionsDefinition
+from upwell.definitions.partitions.multi import whole_key, window_of
+from upwell.definitions.partitions.time_windows import TimeWindow
 from upwell.definitions.specs import UNSET
 
 
@@ -65,7 +66,7 @@ class IOContext:
             raise DagsterInvariantViolationError(
                 f"the step {self.step_key!r} runs for no partition; ask has_partition_key"
             )
-        return self.run_partition
+        return whole_key(self.partitions_def, self.run_partition)
 
     @property
     def has_asset_partitions(self) -> bool:
@@ -79,7 +80,7 @@ class IOContext:
             raise DagsterInvariantViolationError(
                 f"asset {self.asset_key.to_user_string()!r} has no partitions; ask has_asset_partitions"
             )
-        return self.partition_keys
+        return [whole_key(self.partitions_def, key) for key in self.partition_keys]
 
     @property
     def asset_partition_key(self) -> str:
@@ -99,12 +100,13 @@ class IOContext:
     @property
     def asset_partitions_time_window(self) -> TimeWindow:
         """From the start of the first partition to the end of the last one."""
-        if not isinstance(self.partitions_def, TimeWindowPartitionsDefinition):
+        windows = [window_of(self.partitions_def, key) for key in self.asset_partition_keys]
+        first, last = (windows[0], windows[-1]) if windows else (None, None)
+        if first is None or last is None:
             raise DagsterInvariantViolationError(
                 f"asset {self.asset_key.to_user_string()!r} is not partitioned by time"
             )
-        windows = [self.partitions_def.time_window_for_partition_key(key) for key in self.asset_partition_keys]
-        return TimeWindow(windows[0].start, windows[-1].end)
+        return TimeWindow(first.start, last.end)
 
     def get_identifier(self) -> Sequence[str]:
         """The parts of the asset's key, and the partition where there is one."""
