@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any, Literal, TypeAlias, Unpack, get_args
 from urllib.parse import urlsplit
 
+from upwell.definitions.environment import EnvVar
 from upwell.definitions.reactions import On, SourceSpec
-from upwell.definitions.resources import EnvVar
 from upwell.errors import DefinitionError
 from upwell.events import Json
 from upwell.sources.reaction import Reaction, listener

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from jsonpath import JSONPathError
 from jsonpath import compile as compile_jsonpath
 
-from upwell.definitions.resources import EnvVar
+from upwell.definitions.environment import EnvVar
 from upwell.durations import format_duration, parse_duration
 from upwell.errors import DefinitionError
 from upwell.events import Json

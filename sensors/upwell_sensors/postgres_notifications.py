@@ -6,8 +6,8 @@ import re
 from datetime import timedelta
 from typing import Any, Unpack
 
+from upwell.definitions.environment import EnvVar
 from upwell.definitions.reactions import On, SourceSpec
-from upwell.definitions.resources import EnvVar
 from upwell.errors import DefinitionError
 from upwell.events import Json
 from upwell.sources.reaction import Reaction, listener

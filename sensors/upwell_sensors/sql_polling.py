@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias, Unpack, get_args
 
+from upwell.definitions.environment import EnvVar
 from upwell.definitions.reactions import On, SourceSpec
-from upwell.definitions.resources import EnvVar
 from upwell.errors import DefinitionError
 from upwell.sources.reaction import Reaction, listener
 from upwell_sensors.parameters import address, duration, one_of, poll_interval

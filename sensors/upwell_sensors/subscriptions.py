@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 from jsonpath import JSONPathError
 from jsonpath import compile as compile_jsonpath
 
+from upwell.definitions.environment import EnvVar
 from upwell.definitions.reactions import On, SourceSpec
-from upwell.definitions.resources import EnvVar
 from upwell.errors import DefinitionError
 from upwell.events import Json
 from upwell.sources.reaction import Reaction, listener

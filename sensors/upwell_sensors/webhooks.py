@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeAlias, Unpack, get_args
 from jsonpath import JSONPathError
 from jsonpath import compile as compile_jsonpath
 
+from upwell.definitions.environment import EnvVar
 from upwell.definitions.reactions import On, SourceSpec
-from upwell.definitions.resources import EnvVar
 from upwell.durations import parse_duration
 from upwell.errors import DefinitionError
 from upwell.sources.reaction import Reaction, listener, parse_rate

@@ -56,6 +56,7 @@ def asset(
     tags: Mapping[str, str] | None = ...,
     description: str | None = ...,
     required_resource_keys: AbstractSet[str] | None = ...,
+    config_schema: object = ...,
     io_manager_key: str | None = ...,
     dagster_type: object = ...,
     partitions_def: PartitionsDefinition | None = ...,
@@ -104,6 +105,7 @@ class AssetOptions:
     Attributes:
         name: the last component of the key; by default the function's name.
         key: the whole key, instead of `key_prefix` and `name`.
+        config_schema: what run config may say, for a function that reads `context.op_config`.
         dagster_type: the type of the value, instead of the return annotation.
         output_required: false allows the function to return or yield nothing: the asset is then skipped.
         pool: the pool that limits how many steps run at once (Upwell's own).
@@ -121,6 +123,7 @@ class AssetOptions:
     tags: Mapping[str, str] | None = None
     description: str | None = None
     required_resource_keys: AbstractSet[str] | None = None
+    config_schema: object = None
     io_manager_key: str | None = None
     dagster_type: object = UNSET
     partitions_def: PartitionsDefinition | None = None
@@ -176,7 +179,7 @@ class AssetOptions:
             tags=dict(self.op_tags or {}),
             compute_kind=self.compute_kind,
             description=spec.description,
-            **call_fields(function, signature, self.required_resource_keys),
+            **call_fields(function, signature, self.required_resource_keys, self.config_schema),
         )
         return spec, compute
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from upwell.definitions.checks import AssetCheckSpec
 from upwell.definitions.compute import ComputeDefinition
+from upwell.definitions.direct_calls import with_config
 from upwell.definitions.errors import DagsterInvalidInvocationError
 from upwell.definitions.keys import AssetCheckKey, AssetKey
 from upwell.definitions.partitions.definition import PartitionsDefinition
@@ -48,7 +49,7 @@ class AssetsDefinition:
         """What the user's function returns. (`Any`: its own types.)"""
         if self.compute is None:
             raise DagsterInvalidInvocationError(f"{self!r} is external: there is no function to call")
-        return self.compute.function(*args, **kwargs)
+        return self.compute.function(*args, **with_config(self.compute, args, kwargs))
 
     @property
     def key(self) -> AssetKey:

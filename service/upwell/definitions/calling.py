@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from upwell.definitions.compute import Style, UserFunction
 from upwell.definitions.errors import DagsterInvalidDefinitionError, DagsterInvalidInvocationError
-from upwell.definitions.resources import ConfigurableResource
+from upwell.definitions.resources import ConfigurableResourceFactory
 from upwell.definitions.signature import Place, annotation_of, is_resource, name_of, place_of, style_of
 
 
@@ -96,7 +96,7 @@ def direct_context(
     resources = {key: value for key, value in kwargs.items() if key in called.resources}
     others = {key: value for key, value in kwargs.items() if key not in resources}
     wanted = called.arguments[0] if called.arguments else None
-    if len(args) + len(others) > 1 or any(isinstance(given, ConfigurableResource) for given in args):
+    if len(args) + len(others) > 1 or any(isinstance(given, ConfigurableResourceFactory) for given in args):
         raise DagsterInvalidInvocationError(
             f"{called.name} takes its context as the only plain argument; give resources by keyword"
         )

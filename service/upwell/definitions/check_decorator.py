@@ -43,6 +43,7 @@ class AssetCheck:
     additional_ins: Mapping[str, AssetIn] | None = None
     additional_deps: Iterable[CoercibleToAssetDep] | None = None
     required_resource_keys: AbstractSet[str] | None = None
+    config_schema: object = None
     compute_kind: str | None = None
     op_tags: Mapping[str, str] | None = None
     retry_policy: RetryPolicy | None = None
@@ -70,7 +71,7 @@ class AssetCheck:
                 tags=dict(self.op_tags or {}),
                 compute_kind=self.compute_kind,
                 description=spec.description,
-                **call_fields(function, signature, self.required_resource_keys),
+                **call_fields(function, signature, self.required_resource_keys, self.config_schema),
             )
         return AssetChecksDefinition(check_specs=[spec], compute=compute)
 

@@ -101,6 +101,7 @@ class ComputeDefinition:
         style: how it is called.
         context_argument: the argument for the context, when it takes one.
         config_argument, config_type: the argument for run config and its annotation, when it takes one.
+        config_schema: what run config may say, where the function reads it from its context.
         resource_arguments: by argument (and resource key): its annotation.
         inputs: arguments filled with values of assets.
         outputs: assets that it makes; none for an asset check.
@@ -120,6 +121,7 @@ class ComputeDefinition:
     context_argument: str | None = None
     config_argument: str | None = None
     config_type: object = None
+    config_schema: object = None
     resource_arguments: Mapping[str, object] = field(default_factory=dict)
     inputs: tuple[InputDefinition, ...] = ()
     outputs: tuple[OutputDefinition, ...] = ()
@@ -135,6 +137,11 @@ class ComputeDefinition:
     description: str | None = None
     file: str | None = None
     line: int | None = None
+
+    @property
+    def schema(self) -> object:
+        """What run config may say for it."""
+        return self.config_schema if self.config_argument is None else self.config_type
 
     def output(self, name: str) -> OutputDefinition | None:
         """The output of this name."""

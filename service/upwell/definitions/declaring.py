@@ -11,6 +11,7 @@ from typing import TypedDict
 
 from upwell.definitions.checks import AssetCheckSpec
 from upwell.definitions.compute import InputDefinition, Style, UserFunction
+from upwell.definitions.config.resolving import schema_of
 from upwell.definitions.errors import DagsterInvalidDefinitionError
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.reactions import On
@@ -146,20 +147,31 @@ class CallFields(TypedDict):
     context_argument: str | None
     config_argument: str | None
     config_type: object
+    config_schema: object
     resource_arguments: Mapping[str, object]
     required_resource_keys: frozenset[str]
     file: str | None
     line: int | None
 
 
-def call_fields(function: UserFunction, signature: Signature, resources: Iterable[str] | None) -> CallFields:
-    """How the function is called."""
+def call_fields(
+    function: UserFunction, signature: Signature, resources: Iterable[str] | None, config_schema: object = None
+) -> CallFields:
+    """How the function is called.
+
+    Raises:
+        DagsterInvalidDefinitionError: a config schema that says nothing about config, or one beside a config argument.
+    """
+    if config_schema is not None and signature.config_argument is not None:
+        raise signature.place.error(f"{signature.name}() takes config; leave config_schema out")
+    schema_of(config_schema if signature.config_argument is None else signature.config_type)
     return CallFields(
         function=function,
         style=signature.style,
         context_argument=signature.context_argument,
         config_argument=signature.config_argument,
         config_type=signature.config_type,
+        config_schema=config_schema,
         resource_arguments=signature.resources,
         required_resource_keys=frozenset(resources or ()) | frozenset(signature.resources),
         file=signature.place.file,

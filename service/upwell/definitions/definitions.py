@@ -13,7 +13,7 @@ from upwell.definitions.errors import DagsterInvalidDefinitionError, DagsterInva
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.jobs import AssetJobDefinition
 from upwell.definitions.keys import AssetKey
-from upwell.definitions.resources import ConfigurableResource, IOManager
+from upwell.definitions.resources import RESOURCES, IOManager
 from upwell.definitions.schedules import ScheduleDefinition
 from upwell.definitions.selection import CoercibleToAssetSelection, select
 from upwell.definitions.sensors import SensorDefinition
@@ -197,7 +197,7 @@ def _gathered(module: ModuleType, values: Mapping[str, object]) -> Definitions:
         jobs=[one for one in flat if isinstance(one, AssetJobDefinition)],
         sensors=[one for one in flat if isinstance(one, SensorDefinition)],
         schedules=[one for one in flat if isinstance(one, get_args(AnySchedule))],
-        resources={name: one for name, one in values.items() if isinstance(one, ConfigurableResource | IOManager)},
+        resources={name: one for name, one in values.items() if isinstance(one, (*RESOURCES, IOManager))},
     )
     if not (found.assets or found.jobs or found.sensors or found.schedules):
         raise DagsterInvalidDefinitionError(

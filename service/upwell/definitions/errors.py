@@ -14,6 +14,7 @@ DagsterError (UpwellError)
 ├── DagsterAssetCheckFailedError (RunError)                 a blocking check did not pass
 ├── DagsterUnknownResourceError (AttributeError)            a function asks for a resource that is not there
 ├── DagsterUserCodeExecutionError                           a function of the user's raised; its error is the cause
+│   └── DagsterResourceFunctionError                        it was to make a resource
 ├── DagsterInvalidInvocationError                           something was called in a way that it cannot be
 └── DagsterInvariantViolationError                          user code broke a promise of its definition
     └── DagsterStepOutputNotFoundError                      it did not yield an output that is required
@@ -66,6 +67,10 @@ class DagsterUnknownResourceError(DagsterError, AttributeError):
 
 class DagsterUserCodeExecutionError(DagsterError):
     """A function of the user's raised an error, which is the cause of this one."""
+
+
+class DagsterResourceFunctionError(DagsterUserCodeExecutionError):
+    """A resource could not be made; what went wrong is the cause."""
 
 
 class DagsterInvalidInvocationError(DagsterError):

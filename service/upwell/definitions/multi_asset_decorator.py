@@ -63,6 +63,7 @@ class MultiAsset:
     deps: Iterable[CoercibleToAssetDep] | None = None
     description: str | None = None
     required_resource_keys: AbstractSet[str] | None = None
+    config_schema: object = None
     internal_asset_deps: Mapping[str, AbstractSet[AssetKey]] | None = None
     partitions_def: PartitionsDefinition | None = None
     op_tags: Mapping[str, str] | None = None
@@ -113,7 +114,7 @@ class MultiAsset:
             tags=dict(self.op_tags or {}),
             compute_kind=self.compute_kind,
             description=self.description or inspect.getdoc(function),
-            **call_fields(function, signature, self.required_resource_keys),
+            **call_fields(function, signature, self.required_resource_keys, self.config_schema),
         )
 
     def _outputs_of_outs(self, inputs: Sequence[InputDefinition], signature: Signature) -> tuple[OutputDefinition, ...]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from upwell.definitions.config.classes import plain_config_of
+from upwell.definitions.specs import UNSET
 from upwell.events import Json
 
 
@@ -36,4 +38,11 @@ def plain_config(config: RunConfig | Mapping[str, Any] | None) -> dict[str, Json
 
 
 def _plain(config: object) -> Json:
-    return {"config": config.model_dump(mode="json")} if isinstance(config, BaseModel) else config
+    return {"config": plain_config_of(config)} if isinstance(config, BaseModel) else config
+
+
+def config_of_op(run_config: Json, name: str) -> Any:
+    """What run config says for a function; `UNSET` when it says nothing. (`Any`: it may be of any type.)"""
+    ops = run_config.get("ops") if isinstance(run_config, Mapping) else None
+    said = ops.get(name) if isinstance(ops, Mapping) else None
+    return said.get("config", UNSET) if isinstance(said, Mapping) else UNSET

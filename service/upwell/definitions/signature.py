@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from upwell.definitions.compute import Style, UserFunction
 from upwell.definitions.errors import DagsterInvalidDefinitionError
-from upwell.definitions.resources import RESOURCE_MARK, ConfigurableResource
+from upwell.definitions.resources import RESOURCE_MARK, ConfigurableResourceFactory
 from upwell.definitions.results import MaterializeResult, ObserveResult, Output
 from upwell.definitions.specs import UNSET
 
@@ -152,4 +152,4 @@ def is_resource(annotation: object) -> bool:
     """Whether an argument with this annotation gets a resource."""
     if get_origin(annotation) is Annotated:
         return RESOURCE_MARK in get_args(annotation)
-    return isinstance(annotation, type) and issubclass(annotation, ConfigurableResource)
+    return isinstance(annotation, type) and issubclass(annotation, ConfigurableResourceFactory)

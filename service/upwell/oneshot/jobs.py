@@ -41,7 +41,7 @@ class JobDefinition:
             selection=self._job.selection,
             partition_key=partition_key,
             resources={**self._definitions.resources, **(resources or {})},
-            run_config=self._job.config if run_config is None else run_config,
+            run_config=run_config or self._job.config,
             tags={**self._job.tags, **(tags or {})},
             instance=instance,
             raise_on_error=raise_on_error,

@@ -12,7 +12,7 @@ from upwell.definitions.errors import DagsterInvariantViolationError
 from upwell.definitions.event_records import DagsterEvent
 from upwell.definitions.keys import AssetKey, CoercibleToAssetKey
 from upwell.definitions.metadata import decode_metadata
-from upwell.definitions.resources import ConfigurableResource, IOManager
+from upwell.definitions.resources import IOManager
 from upwell.definitions.results import DEFAULT_OUTPUT, AssetMaterialization, AssetObservation
 from upwell.definitions.runs import DagsterRun
 from upwell.events import (
@@ -47,7 +47,7 @@ class _WatchedIOManager(IOManager):
     """Passes everything on, and keeps what was stored. (`Any`: values and contexts are whatever they are.)"""
 
     def __init__(self, manager: IOManager, kept: KeptValues) -> None:
-        self._manager: IOManager = manager.resolved() if isinstance(manager, ConfigurableResource) else manager
+        self._manager = manager
         self._kept = kept
 
     def handle_output(self, context: Any, obj: Any) -> None:

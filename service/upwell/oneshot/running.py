@@ -5,11 +5,12 @@ The course of the run is the same `RunState` that the service uses; here its ins
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeAlias, assert_never
@@ -19,16 +20,18 @@ import sniffio
 
 from upwell.clock import Clock, Deadlines, SystemClock
 from upwell.definitions.assets import AssetsDefinition
+from upwell.definitions.compute import DEFAULT_IO_MANAGER, ComputeDefinition
+from upwell.definitions.config.checking import check_run_config
 from upwell.definitions.definitions import Definitions
 from upwell.definitions.describing import build_snapshot
 from upwell.definitions.errors import (
     DagsterAssetCheckFailedError,
+    DagsterError,
     DagsterInvalidDefinitionError,
     DagsterInvalidSubsetError,
     DagsterUnknownPartitionError,
 )
 from upwell.definitions.graph import AssetGraph
-from upwell.definitions.resources import IOManager
 from upwell.definitions.run_config import RunConfig
 from upwell.definitions.run_requests import PARTITION_TAG
 from upwell.definitions.runs import EPHEMERAL_JOB, DagsterRun, DagsterRunStatus
@@ -69,6 +72,7 @@ from upwell.oneshot.result import ExecuteInProcessResult, KeptValues, RunRecord
 from upwell.planning.data_times import DataTimes
 from upwell.planning.planner import plan
 from upwell.runtime.messages import StepReport, StepTask
+from upwell.runtime.resources import said_of, with_needed
 
 OnEvent: TypeAlias = Callable[[Event], None]
 
@@ -129,9 +133,7 @@ def execute(
     run_config = run_config.to_config_dict() if isinstance(run_config, RunConfig) else run_config
     instance = instance or DagsterInstance.ephemeral()
     kept = KeptValues()
-    given = dict(resources or {})
-    managers = {key: kept.watch(value) for key, value in given.items() if isinstance(value, IOManager)}
-    definitions = Definitions(assets=assets, resources={**given, **managers})
+    definitions = Definitions(assets=assets, resources=resources)
     snapshot = build_snapshot(definitions, "materialize")
     _check_inputs(definitions)
     graph = AssetGraph([_without_partitions(snapshot)])
@@ -139,6 +141,13 @@ def execute(
     _check_partition(snapshot, chosen, partition_key, instance)
     steps = plan(graph, dict.fromkeys(chosen, (None,)), now=SystemClock().now(), downstream=False)
     _check_whole(steps, chosen)
+    computations = [definitions.computations[step.step] for step in steps]
+    used = _resources_used(computations, definitions)
+    check_run_config(
+        run_config,
+        {compute.name: compute.schema for compute in computations},
+        {key: said_of(resource) for key, resource in used.items()},
+    )
 
     run = DagsterRun(
         run_id=new_run_id(),
@@ -148,7 +157,7 @@ def execute(
     )
     record = RunRecord(run.run_id)
     errors: list[BaseException] = []
-    executor = InProcessExecutor(definitions, io_manager=kept.watch(instance.io_manager), on_error=errors.append)
+    executor = InProcessExecutor(definitions, io_manager=instance.io_manager, on_error=errors.append, watch=kept.watch)
     one_shot = _OneShot(
         graph,
         [replace(step, partition=partition_key) for step in steps],
@@ -161,7 +170,17 @@ def execute(
         dynamic=_dynamic_keys(snapshot, instance),
         stop_at_failure=raise_on_error,
     )
-    finish = _run_here(one_shot)
+
+    async def run_it() -> Finish:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(executor.resources_of_run(used, run_config, run.run_id))
+            except DagsterError as error:
+                errors.append(error)
+                return one_shot.give_up(str(error))
+            return await one_shot.run()
+
+    finish = _run_here(run_it)
     status = DagsterRunStatus.SUCCESS if finish.status == "SUCCESS" else DagsterRunStatus.FAILURE
     run = replace(run, status=status)
     result = ExecuteInProcessResult(
@@ -253,6 +272,12 @@ class _OneShot:
             self._tell(RunFailed(run_id=self._run_id, reason=self._finish.reason, duration=duration))
         return self._finish
 
+    def give_up(self, reason: str) -> Finish:
+        """End the run before any of its steps began."""
+        self._tell(RunStarted(run_id=self._run_id))
+        self._tell(RunFailed(run_id=self._run_id, reason=reason, duration=0.0))
+        return Finish(status="FAILURE", reason=reason)
+
     async def _next(self) -> None:
         if not self._ready:
             await self._clock.sleep_until(self._retries.next())
@@ -306,20 +331,20 @@ class _OneShot:
                     assert_never(instruction)
 
 
-def _run_here(one_shot: _OneShot) -> Finish:
+def _run_here(run: Callable[[], Awaitable[Finish]]) -> Finish:
     """Run to the end on a loop of its own; inside of a running loop (a notebook, a test) that takes a thread."""
     try:
         sniffio.current_async_library()
     except sniffio.AsyncLibraryNotFoundError:
-        return anyio.run(one_shot.run)
+        return anyio.run(run)
     context = contextvars.copy_context()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="materialize") as thread:
-        return thread.submit(context.run, _run_on_own_loop, one_shot).result()
+        return thread.submit(context.run, _run_on_own_loop, run).result()
 
 
-def _run_on_own_loop(one_shot: _OneShot) -> Finish:
+def _run_on_own_loop(run: Callable[[], Awaitable[Finish]]) -> Finish:
     sniffio.current_async_library_cvar.set(None)  # the caller's loop is not this thread's
-    return anyio.run(one_shot.run)
+    return anyio.run(run)
 
 
 def _check_inputs(definitions: Definitions) -> None:
@@ -333,6 +358,20 @@ def _check_inputs(definitions: Definitions) -> None:
                     file=compute.file,
                     line=compute.line,
                 )
+
+
+def _resources_used(computations: Iterable[ComputeDefinition], definitions: Definitions) -> Mapping[str, object]:
+    """The resources that these need, IO managers included."""
+    keys: set[str] = set()
+    for compute in computations:
+        keys |= compute.required_resource_keys
+        keys |= {output.io_manager_key for output in compute.outputs if output.has_value}
+        for given in compute.inputs:
+            stored_by = definitions.outputs.get(given.key)
+            keys.add(given.io_manager_key or (stored_by.io_manager_key if stored_by else DEFAULT_IO_MANAGER))
+    if DEFAULT_IO_MANAGER not in definitions.resources:
+        keys.discard(DEFAULT_IO_MANAGER)
+    return with_needed(definitions.resources, keys, "the run")
 
 
 def _without_partitions(snapshot: Snapshot) -> Snapshot:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 from upwell.definitions.compute import DEFAULT_IO_MANAGER, ComputeDefinition, InputDefinition
 from upwell.definitions.declarations import Declarations
@@ -12,18 +13,27 @@ from upwell.definitions.errors import DagsterInvalidDefinitionError
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.partitions.mapping import PartitionMapping
 from upwell.definitions.reactions import FilterFunction
-from upwell.definitions.resources import ConfigurableResource, IOManager
+from upwell.definitions.resources import InputManager, IOManager
 from upwell.definitions.schedules import ScheduleDefinition
 from upwell.definitions.sensors import SensorDefinition
 from upwell.definitions.specs import AssetSpec
+from upwell.events import Json
+from upwell.runtime.resources import OpenResources
 
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """The definitions of a code location, and the IO manager for those that name none."""
+    """The definitions of a code location, and the IO manager for those that name none.
+
+    Attributes:
+        resources_of_run: resources that are open for all steps of a run; none where each step opens its own.
+        watch: what is called in place of each IO manager.
+    """
 
     definitions: Declarations
     default_io_manager: IOManager
+    resources_of_run: OpenResources | None = None
+    watch: Callable[[IOManager], IOManager] | None = None
 
     def computation(self, step: str) -> ComputeDefinition:
         """The computation of a step.
@@ -62,35 +72,40 @@ class Code:
         except KeyError:
             raise LookupError(f"the code that is loaded here has no filter {key!r}; it was changed") from None
 
-    @cached_property
-    def resources(self) -> Mapping[str, object]:
-        """Every resource by key, with values of the environment read."""
-        return {key: _resolved(resource) for key, resource in self.definitions.resources.items()}
+    @contextlib.contextmanager
+    def opened(self, run_config: Json, run_id: str | None, log: logging.Logger) -> Iterator[OpenResources]:
+        """The resources for a step; those that it opened are put away at the end."""
+        if self.resources_of_run is not None:
+            yield self.resources_of_run
+            return
+        said = run_config.get("resources") if isinstance(run_config, Mapping) else None
+        given = self.definitions.resources
+        with contextlib.closing(OpenResources(given, said, log=log, run_id=run_id)) as opened:
+            yield opened
 
-    def resource(self, key: str, wanted_by: str) -> object:
-        """The resource of this key."""
-        try:
-            return self.resources[key]
-        except KeyError:
-            raise DagsterInvalidDefinitionError(
-                f"{wanted_by} needs the resource {key!r}, which is not defined: Definitions(resources={{{key!r}: …}})"
-            ) from None
-
-    def io_manager(self, key: str, wanted_by: str) -> IOManager:
+    def io_manager(self, key: str, opened: OpenResources, wanted_by: str) -> IOManager:
         """The IO manager of this key; the default one where nobody defined another."""
-        if key == DEFAULT_IO_MANAGER and key not in self.definitions.resources:
-            return self.default_io_manager
-        manager = self.resource(key, wanted_by)
+        manager = self._manager(key, opened, wanted_by)
         if not isinstance(manager, IOManager):
             raise DagsterInvalidDefinitionError(f"the resource {key!r} is no IOManager, but {wanted_by} has it as one")
-        return manager
+        return manager if self.watch is None else self.watch(manager)
 
-    def io_manager_of(self, given: InputDefinition, wanted_by: str) -> IOManager:
+    def input_manager_of(self, given: InputDefinition, opened: OpenResources, wanted_by: str) -> InputManager:
         """What loads an input: as its argument says, else what stored it."""
         stored_by = self.definitions.outputs.get(given.key)
-        return self.io_manager(
-            given.io_manager_key or (stored_by.io_manager_key if stored_by else DEFAULT_IO_MANAGER), wanted_by
-        )
+        key = given.io_manager_key or (stored_by.io_manager_key if stored_by else DEFAULT_IO_MANAGER)
+        manager = self._manager(key, opened, wanted_by)
+        if not isinstance(manager, InputManager):
+            raise DagsterInvalidDefinitionError(
+                f"the resource {key!r} is no InputManager, but {wanted_by} is to be loaded by it"
+            )
+        return manager
+
+    def _manager(self, key: str, opened: OpenResources, wanted_by: str) -> object:
+        if key == DEFAULT_IO_MANAGER and key not in opened:
+            return self.default_io_manager
+        found: object = opened.get(key, wanted_by)
+        return found
 
     def spec(self, key: AssetKey) -> AssetSpec:
         """What is known of an asset, here; nothing but its key when it is defined elsewhere."""
@@ -102,7 +117,3 @@ class Code:
             return given.partition_mapping
         mappings = (output.spec.partition_mappings.get(given.key) for output in compute.outputs)
         return next((mapping for mapping in mappings if mapping is not None), None)
-
-
-def _resolved(resource: object) -> object:
-    return resource.resolved() if isinstance(resource, ConfigurableResource) else resource

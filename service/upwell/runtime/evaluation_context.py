@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import TracebackType
@@ -15,7 +14,7 @@ from upwell.definitions.definitions import Definitions
 from upwell.definitions.errors import DagsterInvariantViolationError, DagsterUnknownResourceError
 from upwell.definitions.event_records import EventLogRecord
 from upwell.definitions.keys import AssetKey
-from upwell.definitions.resources import ConfigurableResource
+from upwell.runtime.resources import OpenResources
 
 
 class History(Protocol):
@@ -41,10 +40,9 @@ class Evaluator(Protocol):
 class Resources:
     """Resources by attribute, each made ready when it is first asked for."""
 
-    def __init__(self, given: Mapping[str, object], stack: ExitStack, context: object) -> None:
+    def __init__(self, given: Mapping[str, object], opened: OpenResources) -> None:
         self._given = given
-        self._stack = stack
-        self._context = context
+        self._opened = opened
 
     def __getattr__(self, key: str) -> Any:
         if key.startswith("__") or key not in self._given:
@@ -53,12 +51,7 @@ class Resources:
                 f"there is no resource {key!r}; there are: {known}. Name it in "
                 "required_resource_keys, or take it as an argument"
             )
-        resource = self._given[key]
-        if isinstance(resource, ConfigurableResource):
-            resource = resource.resolved()
-            resource.setup_for_execution(self._context)
-            self._stack.callback(resource.teardown_after_execution, self._context)
-        self.__dict__[key] = resource
+        resource = self.__dict__[key] = self._opened.get(key, "context.resources")
         return resource
 
 
@@ -87,8 +80,8 @@ class EvaluationContext:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.surroundings = surroundings
-        self._stack = ExitStack()
-        self._resources = Resources(surroundings.resources, self._stack, self)
+        self._opened = OpenResources(surroundings.resources, log=surroundings.log, instance=surroundings.instance)
+        self._resources = Resources(surroundings.resources, self._opened)
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +89,7 @@ class EvaluationContext:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        self._opened.close()
 
     @property
     def resources(self) -> Resources:

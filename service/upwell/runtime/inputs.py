@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from upwell.definitions.compute import ComputeDefinition, InputDefinition
+from upwell.definitions.config.classes import Config
+from upwell.definitions.config.resolving import resolved_config
 from upwell.definitions.errors import DagsterInvariantViolationError, DagsterTypeCheckDidNotPass
 from upwell.definitions.partitions.dynamic import DynamicKeys
 from upwell.definitions.partitions.mapping import (
@@ -15,39 +17,55 @@ from upwell.definitions.partitions.mapping import (
     upstream_partitions,
 )
 from upwell.definitions.partitions.union import AnyPartitionsDefinition
+from upwell.definitions.run_config import config_of_op
 from upwell.runtime.annotations import violation
 from upwell.runtime.code import Code
 from upwell.runtime.contexts import StepContext
 from upwell.runtime.io.contexts import InputContext, OutputContext
 from upwell.runtime.messages import StepTask
+from upwell.runtime.resources import OpenResources
 
 
 def op_config(task: StepTask, compute: ComputeDefinition) -> Any:
-    """The part of the run's config that is for this function, as its config argument wants it."""
-    config = task.config
-    if isinstance(config, Mapping) and isinstance(config.get("ops"), Mapping):
-        config = (config["ops"].get(compute.name) or {}).get("config")
-    if compute.config_argument is None or not isinstance(compute.config_type, type):
-        return config
-    return compute.config_type(**(config or {}))
+    """The part of the run's config that is for this function, as its schema makes it.
+
+    Raises:
+        DagsterInvalidConfigError: it does not fit.
+    """
+    said = config_of_op(task.config, compute.name)
+    return resolved_config(compute.schema, said, f"ops.{compute.name}.config")
 
 
-def arguments(task: StepTask, compute: ComputeDefinition, code: Code, context: StepContext) -> dict[str, Any]:
+def shown_config(config: Any) -> Any:
+    """Config as `context.op_config` has it: plain data."""
+    return dict(config) if isinstance(config, Config) else config
+
+
+def arguments(
+    task: StepTask, compute: ComputeDefinition, code: Code, context: StepContext, config: Any, opened: OpenResources
+) -> dict[str, Any]:
     """Everything that the function is called with, by name. Loads the values that it reads."""
     found: dict[str, Any] = {}
     if compute.context_argument is not None:
         found[compute.context_argument] = context
     if compute.config_argument is not None:
-        found[compute.config_argument] = context.op_config
+        found[compute.config_argument] = config
     for name in compute.resource_arguments:
-        found[name] = code.resource(name, f"step {compute.name!r}")
+        found[name] = opened.get(name, f"step {compute.name!r}")
     for given in compute.inputs:
-        found[given.name] = _load(task, compute, code, context, given)
+        found[given.name] = _load(task, compute, code, context, given, opened)
     return found
 
 
-def _load(task: StepTask, compute: ComputeDefinition, code: Code, context: StepContext, given: InputDefinition) -> Any:
-    manager = code.io_manager_of(given, f"argument {given.name!r} of step {compute.name!r}")
+def _load(
+    task: StepTask,
+    compute: ComputeDefinition,
+    code: Code,
+    context: StepContext,
+    given: InputDefinition,
+    opened: OpenResources,
+) -> Any:
+    manager = code.input_manager_of(given, opened, f"argument {given.name!r} of step {compute.name!r}")
     keys = _partitions_read(task, compute, code, given)
     value = manager.load_input(_input_context(task, compute, code, context, given, keys))
     # Several partitions come as a dict, whatever one of them is.

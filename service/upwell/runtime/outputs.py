@@ -33,6 +33,7 @@ from upwell.runtime.code import Code
 from upwell.runtime.contexts import StepContext
 from upwell.runtime.io.contexts import OutputContext
 from upwell.runtime.messages import StepResult, StepTask
+from upwell.runtime.resources import OpenResources
 
 _RESULTS = (Output, MaterializeResult, ObserveResult, AssetCheckResult, AssetMaterialization, AssetObservation)
 
@@ -40,7 +41,15 @@ _RESULTS = (Output, MaterializeResult, ObserveResult, AssetCheckResult, AssetMat
 class Outputs:
     """Takes results in the order in which they come; `results` are what happened so far, also when an error follows."""
 
-    def __init__(self, task: StepTask, compute: ComputeDefinition, code: Code, context: StepContext) -> None:
+    def __init__(
+        self,
+        task: StepTask,
+        compute: ComputeDefinition,
+        code: Code,
+        context: StepContext,
+        opened: OpenResources,
+    ) -> None:
+        self._opened = opened
         self._task = task
         self._compute = compute
         self._code = code
@@ -188,7 +197,7 @@ class Outputs:
 
     def _store(self, output: OutputDefinition, value: Any, metadata: Mapping[str, object]) -> Mapping[str, object]:
         """Hand the value to its IO manager; answers with the metadata that it and the caller have."""
-        manager = self._code.io_manager(output.io_manager_key, f"asset {output.key.to_user_string()!r}")
+        manager = self._code.io_manager(output.io_manager_key, self._opened, f"asset {output.key.to_user_string()!r}")
         partition = self._partition_of(output)
         context = OutputContext(
             asset_key=output.key,

@@ -50,6 +50,7 @@ from upwell.runtime.messages import (
     WatchedEvent,
     WatchedRun,
 )
+from upwell.runtime.resources import with_needed
 from upwell.runtime.sensor_contexts import RunStatusSensorContext, ScheduleEvaluationContext, SensorEvaluationContext
 from upwell.runtime.steps import Blocking
 from upwell.runtime.ticking import call_about_run, call_schedule, call_sensor
@@ -112,7 +113,7 @@ def _surroundings(definition: SensingDefinition, code: Code, task: SensorTask, l
     project = code.definitions
     return Surroundings(
         definitions=project if isinstance(project, Definitions) else None,
-        resources={key: code.resource(key, definition.what) for key in definition.required_resource_keys},
+        resources=with_needed(project.resources, definition.required_resource_keys, definition.what),
         log=log,
         now=task.now,
     )

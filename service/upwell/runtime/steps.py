@@ -7,16 +7,17 @@ import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, ParamSpec, Protocol, TypeVar, assert_never
 
 from upwell.definitions.compute import ComputeDefinition
 from upwell.definitions.failures import Failure, RetryRequested
-from upwell.definitions.resources import ConfigurableResource
 from upwell.runtime.code import Code
 from upwell.runtime.contexts import AssetCheckExecutionContext, AssetExecutionContext, StepContext
-from upwell.runtime.inputs import arguments, op_config
-from upwell.runtime.messages import RetryWish, StepReport, StepTask
+from upwell.runtime.inputs import arguments, op_config, shown_config
+from upwell.runtime.messages import RetryWish, StepReport, StepResult, StepTask
 from upwell.runtime.outputs import Outputs
+from upwell.runtime.resources import OpenResources
 from upwell.runtime.tracebacks import error_info
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ async def run_step(
         if on_error is not None:
             on_error(raised)
     return StepReport(
-        results=attempt.outputs.results if attempt is not None else (),
+        results=attempt.results if attempt is not None else (),
         error=error_info(error) if error is not None else None,
         retry=_retry_wish(error),
         duration=time.perf_counter() - started_at,
@@ -63,9 +64,14 @@ class _Attempt:
     def __init__(self, task: StepTask, code: Code, log: logging.Logger) -> None:
         self._task = task
         self._code = code
+        self._log = log
         self._compute = code.computation(task.step)
-        self._context = _context(task, self._compute, code, log)
-        self.outputs = Outputs(task, self._compute, code, self._context)
+        self._outputs: Outputs | None = None
+
+    @property
+    def results(self) -> tuple[StepResult, ...]:
+        """What happened so far."""
+        return self._outputs.results if self._outputs is not None else ()
 
     async def run(self, blocking: Blocking) -> None:
         compute = self._compute
@@ -80,56 +86,68 @@ class _Attempt:
                 assert_never(compute.style)
 
     def _run_sync(self) -> None:
-        with self._resources():
-            value = self._compute.function(**self._arguments())
+        with self._prepared() as prepared:
+            value = self._compute.function(**prepared.arguments())
             if inspect.isgenerator(value):
                 for part in value:
-                    self.outputs.take(part)
-                self.outputs.finish()
+                    prepared.outputs.take(part)
+                prepared.outputs.finish()
             else:
-                self.outputs.take_returned(value)
+                prepared.outputs.take_returned(value)
 
     async def _run_coroutine(self, blocking: Blocking) -> None:
-        with self._resources():
-            given = await blocking(self._arguments) if self._compute.inputs else self._arguments()
+        with self._prepared() as prepared:
+            given = await self._given(prepared, blocking)
             value = await self._compute.function(**given)
             if any(output.has_value for output in self._compute.outputs):
-                await blocking(self.outputs.take_returned, value)
+                await blocking(prepared.outputs.take_returned, value)
             else:
-                self.outputs.take_returned(value)
+                prepared.outputs.take_returned(value)
 
     async def _run_async_generator(self, blocking: Blocking) -> None:
-        with self._resources():
-            given = await blocking(self._arguments) if self._compute.inputs else self._arguments()
+        with self._prepared() as prepared:
+            given = await self._given(prepared, blocking)
             async with contextlib.aclosing(self._compute.function(**given)) as parts:
                 async for part in parts:
-                    await blocking(self.outputs.take, part)
-            self.outputs.finish()
+                    await blocking(prepared.outputs.take, part)
+            prepared.outputs.finish()
 
-    def _arguments(self) -> dict[str, Any]:
-        return arguments(self._task, self._compute, self._code, self._context)
+    async def _given(self, prepared: _Prepared, blocking: Blocking) -> dict[str, Any]:
+        return await blocking(prepared.arguments) if self._compute.inputs else prepared.arguments()
 
     @contextlib.contextmanager
-    def _resources(self) -> Iterator[None]:
-        """Set up the resources that the step uses, and tear them down whatever happens."""
-        with contextlib.ExitStack() as stack:
-            for key in sorted(self._compute.required_resource_keys):
-                resource = self._code.resource(key, f"step {self._compute.name!r}")
-                if isinstance(resource, ConfigurableResource):
-                    resource.setup_for_execution(self._context)
-                    stack.callback(resource.teardown_after_execution, self._context)
-            yield
+    def _prepared(self) -> Iterator[_Prepared]:
+        """Resources are opened here, and put away whatever happens."""
+        task, compute, code = self._task, self._compute, self._code
+        config = op_config(task, compute)
+        with code.opened(task.config, task.run_id, self._log) as opened:
+            context = _context(task, compute, self._log, config, opened)
+            self._outputs = Outputs(task, compute, code, context, opened)
+            yield _Prepared(
+                outputs=self._outputs,
+                arguments=lambda: arguments(task, compute, code, context, config, opened),
+            )
 
 
-def _context(task: StepTask, compute: ComputeDefinition, code: Code, log: logging.Logger) -> StepContext:
+@dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    """All that an attempt needs, while its resources are open."""
+
+    outputs: Outputs
+    arguments: Callable[[], dict[str, Any]]
+
+
+def _context(
+    task: StepTask, compute: ComputeDefinition, log: logging.Logger, config: Any, opened: OpenResources
+) -> StepContext:
     kind = AssetExecutionContext if compute.outputs else AssetCheckExecutionContext
     wanted_by = f"step {compute.name!r}"
     return kind(
         task=task,
         compute=compute,
         log=log,
-        resources={key: code.resource(key, wanted_by) for key in compute.required_resource_keys},
-        op_config=op_config(task, compute),
+        resources=vars(opened.namespace(compute.required_resource_keys, wanted_by)),
+        op_config=shown_config(config),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from upwell.definitions.resources import EnvVar
+from upwell.definitions.environment import EnvVar
 from upwell.errors import DefinitionError
 from upwell.web.signatures.registry import SCHEMES
 from upwell_sensors import webhook, webhooks

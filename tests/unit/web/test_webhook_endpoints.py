@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from upwell.clock import FakeClock
+from upwell.definitions.environment import EnvVar
 from upwell.definitions.project import Project
 from upwell.definitions.reactions import On, Rate, SourceSpec
-from upwell.definitions.resources import EnvVar
 from upwell.definitions.snapshot import Snapshot
 from upwell.events import WebhookAccepted
 from upwell.journal.database import StoredJournal

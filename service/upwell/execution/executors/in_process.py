@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import anyio
 
 from upwell.definitions.declarations import Declarations
 from upwell.definitions.resources import IOManager
-from upwell.events import ErrorInfo
+from upwell.events import ErrorInfo, Json
 from upwell.runtime.code import Code
 from upwell.runtime.messages import StepReport, StepTask
 from upwell.runtime.steps import run_step
@@ -32,10 +34,23 @@ class InProcessExecutor:
         io_manager: IOManager,
         log: logging.Logger | None = None,
         on_error: Callable[[BaseException], None] | None = None,
+        watch: Callable[[IOManager], IOManager] | None = None,
     ) -> None:
         self._on_error = on_error
-        self._code = Code(definitions=definitions, default_io_manager=io_manager)
+        self._code = Code(definitions=definitions, default_io_manager=io_manager, watch=watch)
         self._log = log or logging.getLogger("upwell.step")
+
+    @contextlib.contextmanager
+    def resources_of_run(self, keys: Iterable[str], run_config: Json, run_id: str) -> Iterator[None]:
+        """Open these resources once for all steps that follow, and put away what they opened at the end."""
+        with self._code.opened(run_config, run_id, self._log) as opened:
+            for key in sorted(keys):
+                opened.get(key, "the run")
+            own, self._code = self._code, replace(self._code, resources_of_run=opened)
+            try:
+                yield
+            finally:
+                self._code = own
 
     async def run(self, task: StepTask) -> StepReport:
         started_at = anyio.current_time()
