@@ -33,7 +33,7 @@ def test_a_run_may_say_what_the_resource_left_open() -> None:
 
 
 def test_each_use_has_an_object_of_its_own() -> None:
-    api = Api(**{"url": "u", "unknown_field": 1})
+    api = Api.model_validate({"url": "u", "unknown_field": 1})
     assert api.completed({}) == api
     assert api.completed({}) is not api
     with pytest.raises(ValidationError):
