@@ -79,4 +79,5 @@ def _ask(command: list[str], **environment: str) -> Any:
     done = subprocess.run(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     if done.returncode:
         raise RuntimeError(f"{command[1:3]} ended with {done.returncode}")
-    return json.loads(done.stdout.splitlines()[-1])
+    # Dagster's code server writes there, too.
+    return json.loads(next(line for line in done.stdout.splitlines() if line.startswith(b"{")))

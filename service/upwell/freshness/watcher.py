@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import anyio
 import anyio.abc
@@ -25,6 +26,8 @@ from upwell.journal.canary import Stuck
 from upwell.journal.journal import Journal, Progress, Record
 from upwell.journal.queries import Queries
 from upwell.planning.blame import Blame
+
+T = TypeVar("T")
 
 CONSUMER = "freshness"
 
@@ -101,8 +104,8 @@ class FreshnessWatcher:
 
     async def _learn(self, records: Sequence[Record]) -> list[FreshnessChanged]:
         changes: list[FreshnessChanged] = []
+        now = self._clock.now()
         for record in records:
-            now = self._clock.now()
             fact = fact_of(record, now)
             if fact is None or fact.asset not in self._standings:
                 continue
@@ -118,7 +121,8 @@ class FreshnessWatcher:
 
     async def _corrected(self, fact: Fact, now: datetime) -> list[FreshnessChanged]:
         """Something made in time was told late: what was told of the time since then may be wrong."""
-        past = await self._history.around(self._standings[fact.asset], fact.at, self._journal.head, now)
+        standing, upto = self._standings[fact.asset], self._journal.head
+        past = await self._read(lambda: self._history.around(standing, fact.at, upto, now))
         if past is None:
             return self._standings.reported(fact, now)
         changes = corrected(past.standing, past.facts, past.told, now)
@@ -198,6 +202,17 @@ class FreshnessWatcher:
         told = _with_blame(self._project.graph, changes, self._standings.late)
         for at in range(0, len(told), _CHUNK):
             await self._append(told[at : at + _CHUNK])
+
+    async def _read(self, query: Callable[[], Awaitable[T]]) -> T:
+        """Ask until the journal answers."""
+        pause = _FIRST_RETRY
+        while True:
+            try:
+                return await query()
+            except JournalUnavailable as error:
+                log.warning("freshness.waits", changes=0, error=str(error), retry_in=pause)
+            await self._clock.sleep(pause)
+            pause = min(2 * pause, _LONGEST_RETRY)
 
     async def _append(self, changes: Sequence[FreshnessChanged]) -> None:
         pause = _FIRST_RETRY
