@@ -395,3 +395,39 @@ async def test_thousands_of_deadlines_that_passed_while_it_was_down_are_told_onc
     assert {(m.state, m.caught_up, m.changed_at) for m in missed} == {("FAIL", True, NOON + timedelta(hours=2))}
     assert (missed[0].asset, len(missed[0].affected)) == ("root", 2000)
     assert {m.cause for m in missed[1:]} == {"root"}
+
+
+async def test_a_partition_that_was_made_in_time_and_told_late_was_never_missing() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    policy = FreshnessPolicy.cron("0 9 * * *")
+    project = project_of(node("a", policy, partitions=DailyPartitionsDefinition(start_date="2024-01-01")))
+    deadline = datetime(2024, 3, 2, 9, tzinfo=UTC)
+    async with watching(journal, project, clock):
+        journal.post(AssetMaterialized(asset="a", partition="2024-02-29"))
+        await clock.advance(to=deadline + timedelta(hours=1))
+        made_at = deadline - timedelta(hours=2)
+        journal.post(AssetMaterialized(asset="a", partition="2024-03-01", materialized_at=made_at))
+        await clock.advance(to=deadline + timedelta(days=2))
+    failed = journal.all_of("freshness.changed")[2]
+    assert seen(journal)[2:] == [
+        ("FAIL", deadline, ()),
+        ("PASS", deadline, (failed.id,)),
+        ("FAIL", deadline + timedelta(days=1), ()),
+    ]
+
+
+async def test_partitions_that_the_definition_no_longer_has_are_no_longer_asked_for() -> None:
+    clock = FakeClock(NOON)
+    journal = MemoryJournal(clock)
+    policy = FreshnessPolicy.time_window(timedelta(hours=1), per="partition")
+    days = DailyPartitionsDefinition(start_date="2024-01-01")
+    project = project_of(node("a", policy, partitions=days))
+    async with watching(journal, project, clock):
+        journal.post(AssetMaterialized(asset="a", partition="2024-02-29"))
+        await clock.advance(to=NOON + timedelta(days=1))
+        ended = DailyPartitionsDefinition(start_date="2024-01-01", end_date="2024-03-01")
+        project.replace(Snapshot(location="here", assets=(node("a", policy, partitions=ended),)))
+        await clock.advance(to=NOON + timedelta(days=9))
+    late = datetime(2024, 3, 2, 1, tzinfo=UTC)
+    assert states(journal)[1:] == [("PASS", NOON), ("FAIL", late), ("PASS", NOON + timedelta(days=1))]
