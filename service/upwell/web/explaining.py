@@ -82,10 +82,21 @@ def _became(
             outcome = "check passed" if event.passed else "check failed"
             return outcome, f"{event.check} {outcome[6:]}{blocks}"
         case FreshnessChanged():
-            cause = f", because of {event.cause}" if event.cause else ""
-            return "freshness", f"{event.previous_state} became {event.state}{cause}"
+            return "freshness", _freshness(event)
         case _:
             assert_never(event)
+
+
+def _freshness(event: FreshnessChanged) -> str:
+    if event.corrects:
+        return (
+            f"it was {event.state} from {event.changed_at:%Y-%m-%d %H:%M:%S} UTC on, not as was told: "
+            "what was made in time was reported late"
+        )
+    if event.cause:
+        return f"{event.previous_state} became {event.state}, because of {event.cause}"
+    late = f", on late input: {event.inherited_from} is late" if event.inherited_from else ""
+    return f"{event.previous_state} became {event.state}{late}"
 
 
 def _decision(

@@ -21,6 +21,7 @@ from upwell.events import (
     EventDeadLettered,
     EventDecided,
     EventReplayed,
+    FreshnessChanged,
     ListeningPaused,
     Outcome,
     PlannedStep,
@@ -287,3 +288,23 @@ class TestDecisions:
             "Sensor month_end failed in attempt 2: ValueError: no rows; it was given up.",
             "Sensor month_end asked for nothing: not yet.",
         ]
+
+
+async def test_a_correction_and_a_late_input_are_said(
+    client: httpx.AsyncClient, journal: StoredJournal, clock: FakeClock
+) -> None:
+    def changed(state: Any, previous: Any, **more: Any) -> FreshnessChanged:
+        return FreshnessChanged(
+            asset="fct_orders", state=state, previous_state=previous, changed_at=clock.now(), **more
+        )
+
+    await journal.append(
+        changed("PASS", "UNKNOWN", inherited_from="raw/orders"),
+        changed("FAIL", "PASS"),
+        changed("PASS", "FAIL", corrects=(2,)),
+    )
+    answer = (await client.get("/api/v1/explain", params={"asset": "fct_orders"})).json()
+    corrected, failed, late = [decision["sentence"] for decision in answer["decisions"]]
+    assert "UNKNOWN became PASS, on late input: raw/orders is late" in late
+    assert "PASS became FAIL" in failed
+    assert "it was PASS from 2024-05-01 12:00:00 UTC on, not as was told" in corrected
