@@ -6,30 +6,35 @@ at which something may have to begin or be told.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 import structlog
 
 from upwell.clock import AlarmClock, Clock
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.project import Project
 from upwell.errors import JournalUnavailable
-from upwell.events import Event, EventDecided, FreshnessDemanded
+from upwell.events import Event, EventDecided
 from upwell.freshness.history import History
 from upwell.freshness.occasions import Demanded
 from upwell.freshness.outlook import Look, Outlook, Want
 from upwell.freshness.progress import RunProgress
 from upwell.freshness.watcher import CONSUMER
-from upwell.journal.journal import Journal
+from upwell.journal.journal import Journal, Record
 from upwell.journal.queries import Queries
 from upwell.journal.views import DemandRow
 from upwell.planning.durations import Durations
 from upwell.planning.upkeep import Made
 
+T = TypeVar("T")
+
 _FIRST_RETRY, _LONGEST_RETRY = 0.1, 5.0  # seconds
+_LOOKS_BETWEEN_TURNS = 500  # of the event loop
 
 log = structlog.get_logger(__name__)
 
@@ -147,18 +152,26 @@ class FreshnessKeeper:
             await self._look_at(list(standings))
 
     async def _keep_up_with_journal(self) -> None:
-        async for records in self._journal.subscribe(self._applied):
-            async with self._deciding:
-                touched: dict[str, None] = {}
-                for record in records:
-                    touched.update(dict.fromkeys(sorted(self._outlook.learn(record, self._clock.now()))))
-                touched.update(dict.fromkeys(sorted(self._outlook.slowed_down())))
-                self._applied = records[-1].id
-                # What is to be begun or told because of these has to wait for those that were committed since.
-                for asset in touched:
-                    self._alarms.set(asset, self._clock.now())
-            self._advanced.set()
-            self._advanced = anyio.Event()
+        while True:
+            try:
+                async for records in self._journal.subscribe(self._applied):
+                    await self._take_in(records)
+            except JournalUnavailable as error:
+                log.warning("freshness.waits", error=str(error), retry_in=_LONGEST_RETRY)
+                await self._clock.sleep(_LONGEST_RETRY)
+            else:
+                return
+
+    async def _take_in(self, records: Sequence[Record]) -> None:
+        async with self._deciding:
+            now = self._clock.now()
+            touched = {asset for record in records for asset in self._outlook.learn(record, now)}
+            # What is to be begun or told because of these has to wait for those that were committed since.
+            for asset in sorted(touched | self._outlook.slowed_down()):
+                self._alarms.set(asset, now)
+            self._applied = records[-1].id
+        self._advanced.set()
+        self._advanced = anyio.Event()
 
     async def _keep_up_with_time(self) -> None:
         while True:
@@ -178,7 +191,9 @@ class FreshnessKeeper:
         now = self._clock.now()
         due: list[Want] = []
         events: list[Event] = []
-        for asset in assets:
+        for number, asset in enumerate(assets):
+            if number % _LOOKS_BETWEEN_TURNS == 0:
+                await anyio.lowlevel.checkpoint()
             look = await self._look(asset, now)
             self._alarms.set(asset, look.at)
             if look.risk is not None:
@@ -189,32 +204,28 @@ class FreshnessKeeper:
         if due:
             demand = self._outlook.gather(due, now)
             events.append(demand)
+            # What is demanded is not demanded again before it comes by in the journal.
+            self._outlook.note_demand(demand, now)
+            for one in demand.demands:
+                self._alarms.discard(one.asset)
         if events:
-            await self._append(events)
-            self._note(events, now)
+            await self._until_it_answers(lambda: self._journal.append(*events))
 
     async def _look(self, asset: str, now: datetime) -> Look:
         look = self._outlook.look(asset, now)
         while look.asks:
-            self._outlook.know_partitions(look.asks, await self._queries.materialized(look.asks))
+            asked = look.asks
+            there = await self._until_it_answers(lambda: self._queries.materialized(asked))  # noqa: B023 (called at once)
+            self._outlook.know_partitions(asked, there)
             look = self._outlook.look(asset, now)
         return look
 
-    def _note(self, events: Iterable[Event], now: datetime) -> None:
-        """What was demanded is not demanded again before it comes by in the journal."""
-        for event in events:
-            if isinstance(event, FreshnessDemanded):
-                self._outlook.note_demand(event, now)
-                for demand in event.demands:
-                    self._alarms.discard(demand.asset)
-
-    async def _append(self, events: Sequence[Event]) -> None:
+    async def _until_it_answers(self, call: Callable[[], Awaitable[T]]) -> T:
         pause = _FIRST_RETRY
         while True:
             try:
-                await self._journal.append(*events)
-                return
+                return await call()
             except JournalUnavailable as error:
-                log.warning("freshness.waits", changes=len(events), error=str(error), retry_in=pause)
+                log.warning("freshness.waits", error=str(error), retry_in=pause)
             await self._clock.sleep(pause)
             pause = min(2 * pause, _LONGEST_RETRY)

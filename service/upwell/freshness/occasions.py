@@ -82,6 +82,13 @@ def occasion_of(standing: Standing, demanded: Demanded | None, now: datetime) ->
     return replace(found, opens_at=_opens_at(standing, found.deadline, now))
 
 
+def is_settled(standing: Standing, demanded: Demanded | None, deadline: datetime) -> bool:
+    """Whether what was demanded last has no bearing on this deadline any more."""
+    if demanded is None:
+        return True
+    return demanded.deadline != deadline and _is_served(standing, demanded, _first_missing(standing))
+
+
 def _after(found: Occasion, demanded: Demanded, standing: Standing) -> Occasion:
     """What is next when a demand has not led to what it was for."""
     if not demanded.exhausted:
@@ -142,7 +149,7 @@ def _keys(standing: Standing, now: datetime) -> tuple[str | None, ...]:
     if isinstance(partitions, TimeWindowPartitionsDefinition):
         last = partitions.get_last_partition_key(now)
         return () if last is None else (last,)
-    return tuple(partitions.get_partition_keys(now))
+    return tuple(partitions.get_partition_keys(now))[-_MOST_PARTITIONS:]
 
 
 def _missing_keys(standing: Standing, coverage: Coverage, now: datetime) -> tuple[str, ...]:

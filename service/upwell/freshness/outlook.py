@@ -18,9 +18,8 @@ from upwell.definitions.graph import AssetGraph
 from upwell.errors import DefinitionError
 from upwell.events import Demand, FreshnessAtRisk, FreshnessDemanded, RunId
 from upwell.freshness.circumstances import Circumstances
-from upwell.freshness.occasions import Occasion, occasion_of
+from upwell.freshness.occasions import Occasion, is_settled, occasion_of
 from upwell.freshness.progress import Forecast, RunProgress, span, title
-from upwell.freshness.standings import Standing
 from upwell.planning.durations import Durations
 from upwell.planning.lead_times import LeadTime, LongestWays, lead_time, slowest, times_until_made, with_spare
 from upwell.planning.planner import plan
@@ -93,24 +92,28 @@ class Outlook(Circumstances):
             self._disarm(asset)
             return Look()
         keeps = keeps_fresh(self.graph, asset)
-        occasion = occasion_of(standing, self.demanded.get(asset) if keeps else None, now)
-        if occasion is None or (not keeps and occasion.deadline <= now):
+        last = self.demanded.get(asset) if keeps else None
+        deadline = self._deadlines[asset] = standing.verdict(now).deadline
+        longest, timed = self._ways.to(asset)
+        lead = _ARMED_BEFORE * with_spare(longest)
+        far = timed or not keeps
+        if far and now < deadline < NEVER and is_settled(standing, last, deadline) and now < deadline - lead:
+            self._disarm(asset)
+            return Look(at=deadline - lead)
+        occasion = occasion_of(standing, last, now)
+        if occasion is None or (not keeps and deadline <= now):
             self._disarm(asset)
             return Look()
         self._deadlines[asset] = occasion.deadline
-        longest, timed = self._ways.to(asset)
-        deadline = standing.verdict(now).deadline
         nearest = deadline if now < deadline < occasion.deadline else occasion.deadline
-        armed_from = nearest - _ARMED_BEFORE * with_spare(longest)
-        if now < armed_from and (timed or not keeps):
+        if far and now < nearest - lead:
             self._disarm(asset)
-            return Look(at=armed_from)
+            return Look(at=nearest - lead)
         self._arm(asset)
-        return self._look_closely(occasion, standing, now, keeps=keeps)
+        return self._look_closely(occasion, deadline, now, keeps=keeps)
 
-    def _look_closely(self, occasion: Occasion, standing: Standing, now: datetime, *, keeps: bool) -> Look:
+    def _look_closely(self, occasion: Occasion, deadline: datetime, now: datetime, *, keeps: bool) -> Look:
         forecast = self._forecast(occasion, now)
-        deadline = standing.verdict(now).deadline
         if forecast is not None:
             run_id, cast = forecast
             if now >= deadline:
