@@ -43,7 +43,7 @@ def replay(
 
     done = anyio.run(ask)
     if done.left_out:
-        note(f"{len(done.left_out)} dead letters came from no source and cannot be replayed: {_ids(done.left_out)}")
+        note(f"{len(done.left_out)} dead letters are about events that cannot be replayed: {_ids(done.left_out)}")
     if as_json:
         print_json(done)
         return
@@ -132,7 +132,7 @@ def dead(
 def _print_letter(letter: DeadLetter, now: datetime, *, traceback: bool) -> None:
     about = letter.source or letter.kind or "an event that retention has removed"
     by = f"sensor {letter.sensor}" if letter.sensor else f"run {letter.run_id[:8]}" if letter.run_id else ""
-    tries = f"{letter.attempts} attempts"
+    tries = f"{letter.attempts} attempt{'' if letter.attempts == 1 else 's'}"
     say(f"#{letter.event_id:<6} {about}  {local(letter.at)} ({ago(letter.at, now)})  {by}  after {tries}")
     say(f"        {letter.reason.splitlines()[0] if letter.reason else ''}")
     if letter.error is not None:

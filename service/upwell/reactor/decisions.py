@@ -24,12 +24,13 @@ from upwell.events import (
     WebhookAccepted,
 )
 from upwell.journal.journal import Record
+from upwell.journal.projections import run_of
 from upwell.reactor.answering import Decision, Situation, decide_source_event, together
 from upwell.reactor.demands import decide_demanded
 from upwell.reactor.knowledge import Known
 from upwell.reactor.sensor_runs import decide_evaluated
 from upwell.reactor.submissions import Refusal, submitted_run
-from upwell.reactor.watching import decide_watched
+from upwell.reactor.watching import WATCHED, decide_watched
 
 SOURCE_EVENTS = (WebhookAccepted, FileChanged, TimerFired, MessageReceived)
 
@@ -71,16 +72,24 @@ def _decide_filtered(record_id: int, event: FilterEvaluated, situation: Situatio
 def _decide_replayed(record_id: int, event: EventReplayed, situation: Situation, known: Known) -> Decision:
     """Decide on stored events once more."""
     found = [known.records[event_id] for event_id in event.event_ids if event_id in known.records]
-    parts = [
-        decide_source_event(record.id, situation.now, record.event, situation)
-        for record in found
-        if isinstance(record.event, SOURCE_EVENTS)
-    ]
+    parts = [part for record in found if (part := _decide_again(record, situation, known)) is not None]
     gone = len(event.event_ids) - len(parts)
     reason = f"{event.replayed_by or 'somebody'} had {len(parts)} events decided on again, each has its own decision"
-    reason += f"; {gone} are gone, or no events of a source" if gone else ""
+    reason += f"; {gone} are gone, or nothing that is decided on" if gone else ""
     said = EventDecided(event_ids=(record_id,), outcome="replayed", reason=reason)
     return together([Decision(events=(said,)), *parts])
+
+
+def _decide_again(record: Record, situation: Situation, known: Known) -> Decision | None:
+    """Decide on a stored event: ask who listens to what a source told, and which sensors watch for anything else."""
+    if isinstance(record.event, SOURCE_EVENTS):
+        return decide_source_event(record.id, situation.now, record.event, situation)
+    if not isinstance(record.event, WATCHED):
+        return None
+    run_id = run_of(record.event)
+    of_run = replace(known, run=None if run_id is None else known.runs.get(run_id))
+    called = decide_watched(record.id, record.event, situation, of_run)
+    return called if called.events else _ignored(record.id, f"no sensor watches for this {record.event.kind} now")
 
 
 def decide_submitted(event_id: int, submitted: RunSubmitted, situation: Situation, known: Known) -> Decision:

@@ -55,7 +55,8 @@ class Gates:
             return None
         key = gate_key(source, answer)
         held = self._held.get(key)
-        until = self._opening(source, answer, held.since if held else at, at, now)
+        # It cannot open in the past: new code may gather for a shorter time than what waits already has.
+        until = max(now, self._opening(source, answer, held.since if held else at, at, now))
         if held is None and until <= now and answer.gathering.debounce is None and answer.gathering.batch is None:
             self._use(source, answer, now)
             return None

@@ -14,6 +14,7 @@ from upwell.clock import AlarmClock, Clock
 from upwell.definitions.project import Project
 from upwell.errors import ExpectationFailed, JournalUnavailable
 from upwell.events import (
+    DynamicPartitionsChanged,
     Event,
     EventReplayed,
     FilterEvaluated,
@@ -115,11 +116,14 @@ class Reactor:
                 continue
             if record.id > self._known_until:
                 self._queue.apply(event)
-            if isinstance(event, ListeningPaused | ListeningResumed | LocationLoaded):
+            if isinstance(event, ListeningPaused | ListeningResumed | LocationLoaded | DynamicPartitionsChanged):
                 # What came before it is decided by what was so before.
                 await self._decide_on(undecided, upto=record.id)
                 undecided = []
-                self._switches.apply(event)
+                if isinstance(event, DynamicPartitionsChanged):
+                    self._project.dynamic.change(event.name, added=event.added, removed=event.removed)
+                else:
+                    self._switches.apply(event)
             elif watchers(event, self._project.graph):
                 undecided.append(record)
         if undecided:
@@ -227,7 +231,10 @@ class Reactor:
             case FilterEvaluated(event_id=event_id):
                 return Known(records=_by_id(await self._queries.events_by_id([event_id])))
             case EventReplayed(event_ids=event_ids):
-                return Known(records=_by_id(await self._queries.events_by_id(event_ids)))
+                records = await self._queries.events_by_id(event_ids)
+                about = {run_id for each in records if (run_id := run_of(each.event)) is not None}
+                runs = {run_id: run for run_id in about if (run := await self._queries.run(run_id)) is not None}
+                return Known(records=_by_id(records), runs=runs)
             case SensorEvaluated(runs=runs):
                 keys = {run.run_key for run in runs if run.run_key is not None}
                 return await self._known_keys(event.sensor, keys, decisions) if keys else Known()

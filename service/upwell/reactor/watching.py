@@ -22,6 +22,9 @@ from upwell.reactor.knowledge import Known
 
 RunChange = RunRequested | RunStarted | RunSucceeded | RunFailed | RunCanceled
 
+WATCHED = (AssetMaterialized, RunRequested, RunStarted, RunSucceeded, RunFailed, RunCanceled)
+"""The events that sensors may watch for."""
+
 
 def watchers(event: Event, graph: AssetGraph) -> Sequence[SensorNode]:
     """The sensors that may have to be called about an event of the journal."""

@@ -239,8 +239,7 @@ class ReplayRequest(Request):
 class Replay(Answer):
     """What is replayed. With `dry_run` nothing was written, and `decisions` has what would be decided.
 
-    `event_ids` are the events that ask for it; `left_out` are dead letters that came from no source, and so cannot be
-    replayed.
+    `event_ids` are the events that ask for it; `left_out` are dead letters whose events cannot be replayed.
     """
 
     dry_run: bool

@@ -6,7 +6,18 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from upwell.events import FileChanged, MessageReceived, TimerFired, WebhookAccepted
+from upwell.events import (
+    AssetMaterialized,
+    FileChanged,
+    MessageReceived,
+    RunCanceled,
+    RunFailed,
+    RunRequested,
+    RunStarted,
+    RunSucceeded,
+    TimerFired,
+    WebhookAccepted,
+)
 from upwell.journal.journal import Record
 from upwell.journal.views import DeadLetter
 from upwell.web import listening_models as models
@@ -30,7 +41,7 @@ async def chosen(parts: WebParts, request: models.ReplayRequest) -> Chosen:
     """The events that a request is about.
 
     Raises:
-        ProblemError: 404, one of them is not there; 422, one came from no source, or they are too many.
+        ProblemError: 404, one of them is not there; 422, one cannot be replayed, or they are too many.
     """
     if request.event_ids is not None:
         return Chosen(records=await _by_id(parts, request.event_ids))
@@ -39,9 +50,21 @@ async def chosen(parts: WebParts, request: models.ReplayRequest) -> Chosen:
     return await _dead(parts)
 
 
-def is_told(record: Record) -> bool:
-    """Whether a source told it: nothing else can be decided on once more."""
-    return isinstance(record.event, WebhookAccepted | FileChanged | TimerFired | MessageReceived)
+def can_be_replayed(record: Record) -> bool:
+    """Whether a source told it, or sensors may watch for it: nothing else can be decided on once more."""
+    return isinstance(
+        record.event,
+        WebhookAccepted
+        | FileChanged
+        | TimerFired
+        | MessageReceived
+        | AssetMaterialized
+        | RunRequested
+        | RunStarted
+        | RunSucceeded
+        | RunFailed
+        | RunCanceled,
+    )
 
 
 async def _by_id(parts: WebParts, ids: Sequence[int]) -> Sequence[Record]:
@@ -49,11 +72,12 @@ async def _by_id(parts: WebParts, ids: Sequence[int]) -> Sequence[Record]:
     records = await parts.queries.events_by_id(wanted)
     if missing := sorted(wanted - {record.id for record in records}):
         raise ProblemError(404, f"There is no {events(missing)}; retention may have removed it.", kind="unknown-event")
-    if wrong := [record for record in records if not is_told(record)]:
+    if wrong := [record for record in records if not can_be_replayed(record)]:
         kinds = named(list(dict.fromkeys(record.event.kind for record in wrong)))
         raise ProblemError(
             422,
-            f"Only what a source told can be replayed ({', '.join(sorted(TOLD))}); "
+            f"Only what a source told ({', '.join(sorted(TOLD))}), and what sensors watch for (materialisations and "
+            f"changes of runs), can be replayed; "
             f"{events([record.id for record in wrong])}: {kinds}.",
             kind="not-replayable",
         )
@@ -94,7 +118,7 @@ async def _dead(parts: WebParts) -> Chosen:
         before = (page[-1].dead_id, page[-1].event_id)
         _check_number(letters, "Replay them in parts, by their event_ids.")
     records = await parts.queries.events_by_id({letter.event_id for letter in letters})
-    replayable = [record for record in records if is_told(record)]
+    replayable = [record for record in records if can_be_replayed(record)]
     left_out = {letter.event_id for letter in letters} - {record.id for record in replayable}
     return Chosen(records=replayable, left_out=tuple(sorted(left_out)))
 

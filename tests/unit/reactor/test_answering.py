@@ -165,7 +165,7 @@ def test_a_replayed_event_is_decided_by_the_present_rules(decided: Callable[...,
     decision = decided(replay, graph(asset("raw")), id=9, known=known)
     assert reasons(decision)[0] == (
         "replayed",
-        "ann had 1 events decided on again, each has its own decision; 1 are gone, or no events of a source",
+        "ann had 1 events decided on again, each has its own decision; 1 are gone, or nothing that is decided on",
     )
     (requested,) = [event for event in decision.events if isinstance(event, RunRequested)]
     assert requested.event_ids == (3,)
@@ -177,6 +177,16 @@ def test_a_materialisation_calls_the_sensors_that_watch_the_asset(decided: Calla
     assert [node.name for node in watchers(made, project)] == ["watch"]
     assert reasons(decided(made, project)) == [
         ("called", "raw was materialised for eu, which sensor watch watches for, so it is called")
+    ]
+
+
+def test_what_sensors_watch_for_calls_them_again_when_it_is_replayed(decided: Callable[..., Decision]) -> None:
+    project = graph(asset("raw"), sensor("watch", watched_assets=("raw",)))
+    made = {3: AssetMaterialized(asset="raw"), 4: AssetMaterialized(asset="other")}
+    known = Known(records={id: Record(id=id, at=NOW, event=event) for id, event in made.items()})
+    assert reasons(decided(EventReplayed(event_ids=(3, 4)), project, id=9, known=known))[1:] == [
+        ("called", "raw was materialised, which sensor watch watches for, so it is called"),
+        ("ignored", "no sensor watches for this asset.materialized now"),
     ]
 
 

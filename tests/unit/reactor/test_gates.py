@@ -94,6 +94,12 @@ def test_quiet_and_a_rate_are_both_waited_for() -> None:
     assert played.to_the_end() == [(1, [1]), (11, [2])]
 
 
+def test_a_gate_whose_listener_gathers_for_a_shorter_time_now_opens_at_once_and_not_in_the_past() -> None:
+    gates = Gates()
+    gates.wait(SOURCE, answer(batch=10.0), 1, at(0), now=at(0))
+    assert gates.wait(SOURCE, answer(batch=1.0), 2, at(3), now=at(3)) == at(3)
+
+
 def test_after_a_restart_a_gate_opens_when_it_would_have() -> None:
     gates = Gates()
     for event_id, seconds in [(1, 0), (2, 1)]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from upwell.events import (
     ListeningPaused,
     ListeningResumed,
     RunStarted,
+    RunSucceeded,
     SensorEvaluated,
     WantedRun,
     WebhookAccepted,
@@ -222,6 +224,17 @@ async def test_a_replay_answers_a_dead_letter_again(station: Station) -> None:
         [event_id] = await station.append(post())
         await station.append(EventReplayed(event_ids=(event_id,)))
     assert {run.event_ids for run in await station.runs()} == {(event_id,)}
+
+
+async def test_a_replay_has_a_sensor_called_again_about_the_run_that_it_watches(station: Station) -> None:
+    watch = SensorNode(name="after", kind="run_status", watched_statuses=("SUCCESS",))
+    async with station.at_work(replace(listening(), sensors=(watch,))):
+        await station.append(post())
+        [run] = await station.runs()
+        [ended] = await station.append(RunSucceeded(run_id=run.run_id))
+        await station.append(EventReplayed(event_ids=(ended,)))
+    calls = await station.journal.queries.sensor_calls()
+    assert [(call.sensor, call.event_ids) for call in calls] == [("after", (ended,)), ("after", (ended,))]
 
 
 async def test_the_answers_of_filters_let_an_event_go_on(station: Station) -> None:

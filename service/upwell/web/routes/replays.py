@@ -14,7 +14,7 @@ from upwell.web import listening_models as models
 from upwell.web.foreseeing import foreseen
 from upwell.web.parts import Parts
 from upwell.web.problems import RETRY_AFTER, ProblemError
-from upwell.web.replaying import chosen, is_told
+from upwell.web.replaying import can_be_replayed, chosen
 
 router = APIRouter(tags=["events"])
 
@@ -43,7 +43,7 @@ def _presented(letter: DeadLetter, record: Record | None) -> models.DeadLetter:
         **{name: getattr(letter, name) for name in DeadLetter.__dataclass_fields__},
         source=None if record is None else getattr(record.event, "source", None),
         kind=None if record is None else record.event.kind,
-        replayable=record is not None and is_told(record),
+        replayable=record is not None and can_be_replayed(record),
     )
 
 
