@@ -17,6 +17,7 @@ from upwell.events import (
     CheckEvaluated,
     ErrorInfo,
     EventDecided,
+    FilterRequested,
     FreshnessChanged,
     LocationFailed,
     LocationLoaded,
@@ -28,6 +29,8 @@ from upwell.events import (
     RunRequested,
     RunStarted,
     RunSucceeded,
+    SensorEvaluated,
+    SensorTriggered,
     StepFailed,
     StepSkipped,
     StepStarted,
@@ -304,6 +307,34 @@ async def test_pruning_keeps_what_a_consumer_has_not_decided(journal: StoredJour
     clock.jump(NOW + timedelta(days=30))
     await journal.prune(timedelta(days=1))
     assert ids(await journal.queries.events(newest_first=False)) == [3, 4, 5]
+
+
+async def test_pruning_keeps_what_waits_at_a_gate_for_filters_and_for_the_call_of_a_sensor(
+    journal: StoredJournal, clock: FakeClock
+) -> None:
+    await journal.append(*(WebhookAccepted(source="w") for _ in range(12)), requested(ALICE, "a"))
+    [ended] = await journal.append(RunSucceeded(run_id=ALICE))
+    await journal.append(
+        EventDecided(event_ids=(2,), outcome="waiting", reason="quiet", waits="gate", until=NOW),
+        FilterRequested(event_id=3, filters=("f",)),
+        SensorTriggered(sensor="s", event_ids=(12, ended.id)),
+    )
+    clock.jump(NOW + timedelta(days=30))
+    [last] = await journal.append(WebhookAccepted(source="w"))
+    await journal.prune(timedelta(days=1))
+    assert ids(await journal.queries.events(newest_first=False)) == [2, 3, 12, ended.id, last.id]
+    assert [run.run_id for run in await journal.queries.runs()] == [ALICE]
+
+
+async def test_pruning_takes_what_has_been_waited_for(journal: StoredJournal, clock: FakeClock) -> None:
+    await journal.append(WebhookAccepted(source="w"), requested(ALICE, "a"), RunSucceeded(run_id=ALICE))
+    [called] = await journal.append(SensorTriggered(sensor="s", event_ids=(1, 3)))
+    await journal.append(SensorEvaluated(sensor="s", trigger_id=called.id, event_ids=(1, 3)))
+    clock.jump(NOW + timedelta(days=30))
+    [last] = await journal.append(WebhookAccepted(source="w"))
+    await journal.prune(timedelta(days=1))
+    assert ids(await journal.queries.events()) == [last.id]
+    assert await journal.queries.runs() == []
 
 
 async def test_pruning_keeps_the_transitions_of_a_month(journal: StoredJournal, clock: FakeClock) -> None:

@@ -2,7 +2,8 @@
 
 What goes: events, ended runs with their steps, closed incidents, silences, deliveries and run keys past their time.
 What stays: the present state (assets, partitions, checks, freshness, cursors), every event of a run that is not
-finished, every event that a consumer has not decided yet, and the newest event, from which ids go on. Transitions of
+finished, every event that a consumer has not decided yet or that waits (at a gate, for filters, for a sensor's call;
+with the run that it is about), and the newest event, from which ids go on. Transitions of
 freshness stay for a month in any case: what was fresh for how much of it is made of them.
 """
 
@@ -16,7 +17,7 @@ from typing import Protocol
 import anyio
 import anyio.abc
 import structlog
-from sqlalchemy import ColumnElement, Integer, bindparam, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Integer, Text, bindparam, cast, func, literal_column, or_, select
 from sqlalchemy.sql import ClauseElement
 
 from upwell.clock import Clock
@@ -209,15 +210,28 @@ def _old_events() -> ClauseElement:
                 select(answered.event_id).join(tables.runs, runs.run_id == answered.run_id).where(tables.UNFINISHED)
             )
         )
+        .where(events.id.not_in(select(tables.waiting.c.event_id)))
+        .where(events.id.not_in(select(tables.filter_calls.c.event_id)))
+        .where(~_awaits_a_call(events.id))
         .order_by(events.id)
         .limit(_literal(_EVENTS_A_STEP))
         .offset(_literal(0))
     )
 
 
+def _awaits_a_call(event_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether a sensor is still to be called about an event: calls list theirs as JSON, `[12,13]`."""
+    calls = tables.sensor_calls.c
+    listed = func.replace(calls.event_ids, literal_column("'['"), literal_column("','"))
+    listed = func.replace(listed, literal_column("']'"), literal_column("','"))
+    one = literal_column("'%,'", Text) + cast(event_id, Text) + literal_column("',%'", Text)
+    return select(calls.trigger_id).where(listed.like(one)).exists()
+
+
 def _old_runs() -> ClauseElement:
-    runs = tables.runs.c
-    query = select(runs.run_id).where(runs.requested_id <= bindparam("last"), tables.ENDED)
+    runs, events = tables.runs.c, tables.events.c
+    awaited = select(events.id).where(events.run_id == runs.run_id, _awaits_a_call(events.id)).exists()
+    query = select(runs.run_id).where(runs.requested_id <= bindparam("last"), tables.ENDED, ~awaited)
     return query.order_by(runs.requested_id).limit(_literal(_RUNS_A_STEP)).offset(_literal(0))
 
 
