@@ -14,6 +14,7 @@ from upwell.events import (
     DuplicateIgnored,
     EventDeadLettered,
     EventDecided,
+    FreshnessAtRisk,
     FreshnessChanged,
     RunRequested,
     SensorFailed,
@@ -36,6 +37,7 @@ KINDS = frozenset(
         AssetSkipped,
         CheckEvaluated,
         FreshnessChanged,
+        FreshnessAtRisk,
     )
 )
 """The kinds of events about an asset that say something about why."""
@@ -59,6 +61,8 @@ def decision(record: Record, now: datetime) -> models.Decision | None:
             reason = f"{event.error.type}: {event.error.message}"
             said = sentences.of_failed_call(event, now)
             return _decision(record, "sensor failed", reason, said, caused_by=event.event_ids)
+        case FreshnessAtRisk():
+            return _decision(record, "at risk", event.reason, sentence(short_runs(event.reason)))
         case AssetSkipped() | AssetFailed() | AssetMaterialized() | CheckEvaluated() | FreshnessChanged():
             outcome, reason = _became(event)
             return _decision(record, outcome, reason, sentences.of_asset(event, reason))

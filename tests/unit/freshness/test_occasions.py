@@ -46,7 +46,8 @@ def test_the_next_deadline_is_that_of_the_policy() -> None:
 
 def test_it_is_of_use_from_when_its_window_opens() -> None:
     policy = FreshnessPolicy.cron("0 9 * * *", timedelta(hours=2))
-    assert occasion(standing(policy, made=at(-20)), None, at(1)).opens_at == at(7)
+    assert occasion(standing(policy, made=at(-16)), None, at(1)).opens_at == at(7)
+    assert occasion(standing(policy, made=at(-20)), None, at(1)).opens_at == EARLIEST  # late already: at any time
 
 
 def test_another_attempt_comes_a_tenth_of_the_time_left_later_and_at_most_a_minute() -> None:
@@ -83,7 +84,9 @@ def test_what_was_made_since_the_demand_makes_it_a_new_occasion() -> None:
 
 def test_what_was_made_too_early_to_count_is_another_attempt() -> None:
     policy = FreshnessPolicy.cron("0 9 * * *", timedelta(minutes=15))
-    found = occasion(standing(policy, made=at(8.5)), demand(), at(8.6))
+    too_early = standing(policy, made=at(-15.1))
+    too_early.take(Fact(asset="a", id=2, at=at(8.5)))
+    found = occasion(too_early, demand(), at(8.6))
     assert (found.deadline, found.attempt) == (at(9), 2)
 
 
