@@ -21,6 +21,7 @@ from upwell.events import (
     EventDeadLettered,
     EventDecided,
     EventReplayed,
+    FreshnessAtRisk,
     FreshnessChanged,
     ListeningPaused,
     Outcome,
@@ -308,3 +309,16 @@ async def test_a_correction_and_a_late_input_are_said(
     assert "UNKNOWN became PASS, on late input: raw/orders is late" in late
     assert "PASS became FAIL" in failed
     assert "it was PASS from 2024-05-01 12:00:00 UTC on, not as was told" in corrected
+
+
+async def test_a_deadline_at_risk_is_said_with_its_reason(
+    client: httpx.AsyncClient, journal: StoredJournal, clock: FakeClock
+) -> None:
+    soon = clock.now() + timedelta(minutes=5)
+    reason = "fct_orders is expected too late: orders has taken 25 min, where 20 min is usual"
+    await journal.append(
+        FreshnessAtRisk(asset="fct_orders", deadline=soon, expected_at=soon, slow_hop="orders", reason=reason)
+    )
+    answer = (await client.get("/api/v1/explain", params={"asset": "fct_orders"})).json()
+    [decision] = answer["decisions"]
+    assert (decision["outcome"], decision["sentence"]) == ("at risk", f"{reason}.")
