@@ -145,6 +145,7 @@ class Service:
     async def _start(self, stations: anyio.abc.TaskGroup, intake: anyio.abc.TaskGroup) -> None:
         started = anyio.current_time()
         self._journal.post(ServiceStarted(version=version("upwell")))
+        self._project.dynamic.replace(await self._journal.queries.dynamic_partitions())
         port = await intake.start(serve, self._web, self._settings.host, self._settings.port)
         stations.start_soon(self._web.run)
         if self._pruner is not None:

@@ -98,6 +98,7 @@ async def _project(settings: Settings, specs: Sequence[LocationSpec], queries: Q
             raise DefinitionError(problems)
         if problems:
             note(problems)
+        found.project.dynamic.replace(await queries.dynamic_partitions())
         return found.project
     # No definitions are known: the assets that the journal has heard of, without their edges.
     project = Project()

@@ -100,6 +100,7 @@ async def _loaded(
 ) -> AsyncIterator[tuple[AssetGraph, WorkerExecutor]]:
     """The graph, and workers that have its code, for as long as this is open."""
     project, executor = Project(), WorkerExecutor()
+    project.dynamic.replace(await journal.queries.dynamic_partitions())
     locations = Locations(
         specs,
         project=project,

@@ -167,6 +167,12 @@ class AssetGraph:
         assets = {on.source.name: on.source for node in self.assets.values() for on in node.on}
         return assets | {on.source.name: on.source for node in self.sensors.values() for on in node.on}
 
+    @cached_property
+    def dynamic_names(self) -> frozenset[str]:
+        """The names of all dynamic partitions."""
+        definitions = (node.partitions for node in self.assets.values() if node.partitions is not None)
+        return frozenset(name for definition in definitions for name in definition.dynamic_names)
+
     def downstream(self, key: str) -> tuple[str, ...]:
         """The assets that read `key` directly."""
         return self._downstream.get(key, ())

@@ -10,7 +10,7 @@ from typing import Any
 
 from upwell.definitions.errors import DagsterInvalidInvocationError, DagsterUnknownPartitionError
 from upwell.definitions.keys import AssetKey
-from upwell.definitions.partitions.definition import PartitionsDefinition
+from upwell.definitions.partitions.definition import DynamicPartitionsStore, PartitionsDefinition
 from upwell.definitions.run_config import RunConfig
 from upwell.definitions.run_requests import PARTITION_TAG, RunRequest
 from upwell.definitions.selection import AssetSelection, CoercibleToAssetSelection
@@ -40,6 +40,7 @@ class AssetJobDefinition:
         asset_selection: Sequence[AssetKey] | None = None,
         run_config: Mapping[str, Any] | None = None,
         current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
     ) -> RunRequest:
         """A request to run this job for a partition; `run_config` and values of tags are whatever JSON can hold.
 
@@ -51,7 +52,7 @@ class AssetJobDefinition:
             raise DagsterInvalidInvocationError(
                 f"job {self.name!r} was declared without partitions_def=; use RunRequest(partition_key=…) instead"
             )
-        if not self.partitions_def.has_partition_key(partition_key, current_time):
+        if not self.partitions_def.has_partition_key(partition_key, current_time, dynamic_partitions_store):
             raise DagsterUnknownPartitionError(f"job {self.name!r} has no partition {partition_key!r}")
         return RunRequest(
             run_key=run_key,

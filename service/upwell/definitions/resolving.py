@@ -14,7 +14,7 @@ from upwell.definitions.errors import (
 )
 from upwell.definitions.jobs import AssetJobDefinition
 from upwell.definitions.keys import AssetKey
-from upwell.definitions.partitions.definition import PartitionsDefinition
+from upwell.definitions.partitions.definition import DynamicPartitionsStore, PartitionsDefinition
 from upwell.definitions.run_requests import PARTITION_TAG, RunRequest
 from upwell.definitions.selection import select
 from upwell.definitions.sensing import SensingDefinition
@@ -27,15 +27,22 @@ class Asker:
     """A sensor or schedule that asks for runs of what `project` has.
 
     `project` is none in a test that gave no definitions; then only what needs none can be asked for. A partition has to
-    exist at `now`; none is the present.
+    exist at `now`; none is the present. `store` knows the keys of dynamic partitions.
     """
 
-    def __init__(self, asking: SensingDefinition, project: Declarations | None, now: datetime | None) -> None:
+    def __init__(
+        self,
+        asking: SensingDefinition,
+        project: Declarations | None,
+        now: datetime | None,
+        store: DynamicPartitionsStore | None = None,
+    ) -> None:
         self._asking = asking
         self._what = asking.what
         self._names = asking.target.names
         self._given_project = project
         self._now = now
+        self._store = store
         self._assets_by_job: dict[str, set[str]] = {}
 
     def resolved(self, requests: Iterable[RunRequest]) -> list[RunRequest]:
@@ -122,7 +129,7 @@ class Asker:
                 f"{'several kinds of partitions' if found else 'no partitions'}; leave partition_key out, or ask for "
                 "other assets"
             )
-        if not found[0].has_partition_key(key, self._now):
+        if not found[0].has_partition_key(key, self._now, self._store):
             raise DagsterUnknownPartitionError(f"{self._what} asks for partition {key!r}, and of {whose} there is none")
 
     def _partitions(self, request: RunRequest) -> tuple[Sequence[PartitionsDefinition], str]:

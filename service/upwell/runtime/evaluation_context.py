@@ -61,7 +61,7 @@ class Surroundings:
 
     Attributes:
         definitions: the project that the sensor or schedule belongs to.
-        instance: the history of a test; none in the service.
+        instance: the history of a test; in the service, what knows dynamic partitions.
         resources: by key.
         now: the time of the call; none in a test, where the present counts.
         evaluator: for a test that calls a sensor or schedule with this context; none in the service.
@@ -98,16 +98,14 @@ class EvaluationContext:
 
     @property
     def instance(self) -> Any:
-        """The instance that a test gave. (`Any`: see `Surroundings`.)
+        """The instance that a test gave; in the service, a `CallInstance`. (`Any`: see `Surroundings`.)
 
         Raises:
-            DagsterInvariantViolationError: there is none: nobody gave one, or the service calls.
+            DagsterInvariantViolationError: nobody gave one.
         """
         if self.surroundings.instance is None:
             raise DagsterInvariantViolationError(
-                "there is no instance here. In a test, give one to the context: instance=DagsterInstance.ephemeral(). "
-                "In the service there is none: what a function needs comes with the call (context.cursor, "
-                "context.events, the asset event, context.dagster_run), and the HTTP API (/api/v1) answers the rest"
+                "there is no instance here. In a test, give one to the context: instance=DagsterInstance.ephemeral()"
             )
         return self.surroundings.instance
 

@@ -190,7 +190,8 @@ class SensorTask:
 
     `events` are of its sources, `watched` of the journal: what an asset sensor, or a run status sensor (with `run`), is
     called about. For a multi-asset sensor `watched` has every materialisation of its assets that its cursor has not
-    passed. `scheduled_at` is the tick that a schedule answers. `log` is a path below the logs folder.
+    passed. `scheduled_at` is the tick that a schedule answers. `dynamic` has the keys of the dynamic partitions of what
+    it is for, by name. `log` is a path below the logs folder.
     """
 
     id: int
@@ -206,6 +207,7 @@ class SensorTask:
     watched: tuple[WatchedEvent, ...] = ()
     run: WatchedRun | None = None
     scheduled_at: datetime | None = None
+    dynamic: Mapping[str, Sequence[str]] = field(default_factory=dict)
     log: str | None = None
 
 

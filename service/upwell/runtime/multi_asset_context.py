@@ -201,7 +201,8 @@ class MultiAssetSensorEvaluationContext(SensorEvaluationContext):
     def _partitions_or_none(self, key: AssetKey) -> PartitionsDefinition | None:
         definitions = self.surroundings.definitions
         spec = definitions.specs.get(key) if definitions is not None else None
-        return spec.partitions_def if spec is not None else None
+        partitions, instance = spec.partitions_def if spec is not None else None, self.surroundings.instance
+        return partitions if partitions is None or instance is None else partitions.known_by(instance)
 
     def _partitions_of(
         self, key: AssetKey, error: type[Exception] = DagsterInvariantViolationError

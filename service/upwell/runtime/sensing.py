@@ -39,6 +39,7 @@ from upwell.events import (
     PartitionsWanted,
     decode,
 )
+from upwell.runtime.call_instance import CallInstance
 from upwell.runtime.code import Code
 from upwell.runtime.evaluation_context import EvaluationContext, Surroundings
 from upwell.runtime.messages import (
@@ -94,7 +95,7 @@ async def _evaluated(task: SensorTask, code: Code, blocking: Blocking, log: logg
     finally:
         if surroundings.resources:
             await blocking(context.__exit__, None, None, None)
-    return _report(task, data, definition, code.definitions)
+    return _report(task, data, definition, code.definitions, surroundings.instance.changes)
 
 
 async def _data(
@@ -113,6 +114,7 @@ def _surroundings(definition: SensingDefinition, code: Code, task: SensorTask, l
     project = code.definitions
     return Surroundings(
         definitions=project if isinstance(project, Definitions) else None,
+        instance=CallInstance(task.dynamic),
         resources=with_needed(project.resources, definition.required_resource_keys, definition.what),
         log=log,
         now=task.now,
@@ -215,7 +217,11 @@ def record_of(event: WatchedEvent) -> EventLogRecord:
 
 
 def _report(
-    task: SensorTask, data: SensorExecutionData, definition: SensingDefinition, project: Declarations
+    task: SensorTask,
+    data: SensorExecutionData,
+    definition: SensingDefinition,
+    project: Declarations,
+    changes: Sequence[PartitionsWanted],
 ) -> SensorReport:
     cursor = data.cursor if data.cursor != (task.cursor or None) else None
     keeps_cursor = not isinstance(definition, ScheduleDefinition | RunStatusSensorDefinition)
@@ -228,7 +234,7 @@ def _report(
         skip_reason=data.skip_message,
         cursor=cursor,
         results=tuple(map(_result, data.asset_events)),
-        partitions=tuple(_partitions_wanted(data.dynamic_partitions_requests)),
+        partitions=(*changes, *_partitions_wanted(data.dynamic_partitions_requests)),
     )
 
 

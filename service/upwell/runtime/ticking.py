@@ -23,6 +23,7 @@ from upwell.definitions.errors import (
     DagsterUserCodeExecutionError,
 )
 from upwell.definitions.keys import AssetKey
+from upwell.definitions.partitions.dynamic import keys_after
 from upwell.definitions.resolving import Asker
 from upwell.definitions.run_requests import RunRequest, SensorResult, SkipReason
 from upwell.definitions.schedules import ScheduleDefinition
@@ -47,9 +48,9 @@ async def call_sensor(
     """What a sensor wants, that is called by its interval, by events, or by materialisations."""
     items = await answers(sensor, context, blocking)
     data = sensor_answer(items, sensor.what, cursor=context.cursor, cursor_updated=context.cursor_updated)
-    return replace(
-        data, run_requests=Asker(sensor, context.surroundings.definitions, context.now).resolved(data.run_requests)
-    )
+    keys = keys_after(context.surroundings.instance, data.dynamic_partitions_requests)
+    asker = Asker(sensor, context.surroundings.definitions, context.now, keys)
+    return replace(data, run_requests=asker.resolved(data.run_requests))
 
 
 async def answers(sensor: SensorDefinition, context: SensorEvaluationContext, blocking: Blocking) -> Sequence[Any]:
@@ -72,7 +73,8 @@ async def call_about_run(
     answer = await _called(sensor, (told,), blocking)
     _refuse_cursor(answer.value, sensor)
     data = sensor_answer(answer.all_items, sensor.what, cursor=None, cursor_updated=False)
-    requests = Asker(sensor, context.surroundings.definitions, context.now).resolved(data.run_requests)
+    keys = keys_after(context.surroundings.instance, data.dynamic_partitions_requests)
+    requests = Asker(sensor, context.surroundings.definitions, context.now, keys).resolved(data.run_requests)
     return replace(data, run_requests=requests, skip_message=data.skip_message if answer.all_items else None)
 
 
@@ -81,7 +83,10 @@ async def call_schedule(
 ) -> ScheduleExecutionData:
     """What a schedule wants at a tick."""
     data = schedule_answer(await _at_tick(schedule, context, blocking), schedule.what)
-    requests = Asker(schedule, context.surroundings.definitions, context.tick).resolved(data.run_requests)
+    surroundings = context.surroundings
+    requests = Asker(schedule, surroundings.definitions, context.tick, surroundings.instance).resolved(
+        data.run_requests
+    )
     return replace(data, run_requests=requests)
 
 

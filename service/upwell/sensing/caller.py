@@ -16,6 +16,7 @@ from upwell.definitions.project import Project
 from upwell.definitions.snapshot import SensorNode
 from upwell.errors import JournalUnavailable
 from upwell.events import (
+    DynamicPartitionsChanged,
     ErrorInfo,
     Event,
     FilterRequested,
@@ -30,6 +31,7 @@ from upwell.journal.journal import Journal, Record
 from upwell.journal.queries import Queries
 from upwell.journal.views import SensorCall
 from upwell.runtime.messages import SensorReport
+from upwell.sensing.dynamic_keys import dynamic_keys
 from upwell.sensing.evaluator import Evaluator
 from upwell.sensing.filters import Filters, Question
 from upwell.sensing.lanes import Lane, Memory
@@ -255,7 +257,8 @@ class SensorCaller:
         """Make a call, and tell what is to be appended."""
         now, started_at = self._clock.now(), self._clock.monotonic()
         try:
-            task = await self._material.sensor_task(node, location, memory, call, now)
+            dynamic = dynamic_keys(self._project.graph, node)
+            task = await self._material.sensor_task(node, location, memory, call, now, dynamic)
             if task is None:
                 report = SensorReport(id=0, skip_reason="an earlier call was about these events, too")
             else:
@@ -276,6 +279,9 @@ class SensorCaller:
             log.exception("sensing.answer_refused", sensor=node.name)
             ended = outcome(node, call, _failure(error), now=self._clock.now(), chance=random.random())
             await self._append(ended[0])
+        for event in ended[0]:
+            if isinstance(event, DynamicPartitionsChanged):  # the next call may come before the reactor has read it
+                self._project.dynamic.change(event.name, added=event.added, removed=event.removed)
         return ended
 
     async def _append(self, events: Sequence[Event]) -> None:

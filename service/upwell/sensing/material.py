@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, count
 from typing import TypeVar
@@ -59,7 +59,13 @@ class Material:
         self._ids = count(1)
 
     async def sensor_task(
-        self, node: SensorNode, location: str, memory: Memory, call: Call, now: datetime
+        self,
+        node: SensorNode,
+        location: str,
+        memory: Memory,
+        call: Call,
+        now: datetime,
+        dynamic: Mapping[str, Sequence[str]],
     ) -> SensorTask | None:
         """The call as a worker gets it; none when nothing is left that it could be about.
 
@@ -99,6 +105,7 @@ class Material:
             watched=tuple(map(_watched, watched)),
             run=run,
             scheduled_at=_scheduled_at(records, now) if node.kind == "schedule" else None,
+            dynamic=dynamic,
         )
 
     def filter_task(self, location: str, filters: Sequence[str], event: TriggerEvent, timeout: float) -> FilterTask:

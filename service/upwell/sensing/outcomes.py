@@ -58,6 +58,7 @@ def outcome(
     changed = (
         DynamicPartitionsChanged(name=wanted.name, added=wanted.added, removed=wanted.removed)
         for wanted in report.partitions
+        if wanted.added or wanted.removed
     )
     return (*report.results, *changed, evaluated), evaluated
 

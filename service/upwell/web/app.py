@@ -20,14 +20,26 @@ from upwell.web.pages import CONTENT_SECURITY_POLICY, docs_page, start_page
 from upwell.web.parts import WebParts
 from upwell.web.problems import RETRY_AFTER, ProblemResponse
 from upwell.web.readiness import NotReady, ReadinessProbe
-from upwell.web.routes import alerting, assets, events, explain, freshness, listening, project, replays, runs, switches
+from upwell.web.routes import (
+    alerting,
+    assets,
+    events,
+    explain,
+    freshness,
+    listening,
+    partitions,
+    project,
+    replays,
+    runs,
+    switches,
+)
 from upwell.web.stream import Streams
 from upwell.web.webhooks import PREFIX as WEBHOOKS
 from upwell.web.webhooks import WebhookIngress
 
 __all__ = ["ROUTES", "WebApp", "WebParts", "build_app"]
 
-ROUTES = (runs, assets, freshness, explain, events, replays, listening, switches, alerting, project)
+ROUTES = (runs, assets, partitions, freshness, explain, events, replays, listening, switches, alerting, project)
 """The modules of the API's routes."""
 
 _SECURITY_HEADERS = [

@@ -230,12 +230,38 @@ class Partition(Answer):
 
 
 class Partitions(Answer):
-    """`total` is null where it cannot be counted; `recent` are the newest, by their last materialisation."""
+    """`total` is null where it cannot be counted; `recent` are the newest, by their last materialisation; `keys` are
+    the first 1000 of static and dynamic ones; `dynamic` names the latter (`GET /partitions/{name}` has all)."""
 
     materialized: int
     failed: int
     total: int | None
     recent: tuple[Partition, ...]
+    keys: tuple[str, ...] = ()
+    dynamic: tuple[str, ...] = ()
+
+
+class DynamicPartitions(Answer):
+    """The keys that came under this name, oldest first."""
+
+    name: str
+    keys: tuple[str, ...]
+
+
+class PartitionsChange(Request):
+    """`POST /partitions/{name}`: keys that come and keys that go."""
+
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+class PartitionsChanged(Answer):
+    """What was not so before; where all was, there is no event."""
+
+    name: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    event_id: int | None
 
 
 class AssetDetail(Asset):

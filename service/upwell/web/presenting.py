@@ -11,6 +11,8 @@ from pydantic_core import from_json
 
 from upwell.definitions.freshness.model import AnyFreshnessPolicy
 from upwell.definitions.graph import AssetGraph
+from upwell.definitions.partitions.dynamic import DynamicPartitionsDefinition
+from upwell.definitions.partitions.named import StaticPartitionsDefinition
 from upwell.definitions.partitions.union import AnyPartitionsDefinition
 from upwell.definitions.snapshot import AssetNode, CheckNode
 from upwell.events import PlannedStep, encode
@@ -23,6 +25,7 @@ from upwell.web import models
 from upwell.web.freshness_now import deadline_in_force
 
 _RECENT_PARTITIONS = 50
+_MOST_KEYS = 1000
 
 _POLICY: TypeAdapter[AnyFreshnessPolicy] = TypeAdapter(AnyFreshnessPolicy)
 
@@ -257,11 +260,14 @@ def _partitions(
     definition: AnyPartitionsDefinition, states: Mapping[str, PartitionState], now: datetime
 ) -> models.Partitions:
     newest = sorted(states.values(), key=lambda state: max(state.materialized_id, state.failed_id), reverse=True)
+    listed = isinstance(definition, StaticPartitionsDefinition | DynamicPartitionsDefinition)
     return models.Partitions(
         materialized=sum(state.materialized_id > 0 for state in newest),
         failed=sum(state.failed_id > state.materialized_id for state in newest),
         total=definition.get_num_partitions(now),
         recent=tuple(_partition(state) for state in newest[:_RECENT_PARTITIONS]),
+        keys=tuple(definition.get_partition_keys(now)[:_MOST_KEYS]) if listed else (),
+        dynamic=definition.dynamic_names,
     )
 
 

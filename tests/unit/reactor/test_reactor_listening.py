@@ -12,10 +12,12 @@ import anyio
 import pytest
 
 from upwell.clock import FakeClock
+from upwell.definitions.partitions.dynamic import DynamicPartitionsDefinition
 from upwell.definitions.project import Project
 from upwell.definitions.reactions import On, Rate, SourceSpec
 from upwell.definitions.snapshot import AssetNode, JobNode, SensorNode, Snapshot, StepNode
 from upwell.events import (
+    DynamicPartitionsChanged,
     Event,
     EventReplayed,
     FilterEvaluated,
@@ -217,6 +219,35 @@ async def test_a_pause_counts_from_its_place_in_the_journal_and_over_a_restart(s
     decided = await station.journal.queries.events(kinds=["event.decided"], newest_first=False)
     paused = [one.event.event_ids for one in decided if one.event.outcome == "paused"]  # type: ignore[union-attr]
     assert paused == [(during.id,), (still,)]
+
+
+async def test_a_dynamic_key_counts_from_its_place_in_the_journal(station: Station) -> None:
+    on = On(source=SourceSpec(kind="webhook", name="webhook:orders"), partition="$.shop")
+    shops = DynamicPartitionsDefinition(name="shops")
+    sales = AssetNode(key="raw", step="raw", on=(on,), partitions=shops)
+    async with station.at_work(Snapshot(location="here", assets=(sales,), steps=(StepNode(key="raw"),))):
+        await station.append(post({"shop": "s1"}))
+        _, known = await station.append(DynamicPartitionsChanged(name="shops", added=("s1",)), post({"shop": "s1"}))
+        await station.append(DynamicPartitionsChanged(name="shops", removed=("s1",)), post({"shop": "s1"}))
+    assert [(run.event_ids, run.partition) for run in await station.runs()] == [((known,), "s1")]
+
+
+async def test_a_sensor_may_ask_for_the_key_that_it_adds(station: Station) -> None:
+    sales = AssetNode(key="raw", step="raw", partitions=DynamicPartitionsDefinition(name="shops"))
+    watch = SensorNode(name="watch", kind="polling", assets=("raw",))
+    snapshot = Snapshot(location="here", assets=(sales,), steps=(StepNode(key="raw"),), sensors=(watch,))
+    wanted = tuple(WantedRun(run_key=key, assets=("raw",), partition=key) for key in ("s1", "s2"))
+    async with station.at_work(snapshot):
+        await station.append(
+            DynamicPartitionsChanged(name="shops", added=("s1",)), SensorEvaluated(sensor="watch", runs=wanted)
+        )
+    assert [run.partition for run in await station.runs()] == ["s1"]
+    [refused] = [
+        one.event
+        for one in await station.journal.queries.events(kinds=["event.decided"])
+        if one.event.outcome == "rejected"  # type: ignore[union-attr]
+    ]
+    assert "raw has no partition 's2'" in refused.reason  # type: ignore[union-attr]
 
 
 async def test_a_replay_answers_a_dead_letter_again(station: Station) -> None:

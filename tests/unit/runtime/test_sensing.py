@@ -35,6 +35,13 @@ def customers(): ...
 def regions(): ...
 
 
+SHOPS = up.DynamicPartitionsDefinition(name="shops")
+
+
+@up.asset(partitions_def=SHOPS)
+def sales(): ...
+
+
 DAILY = up.define_asset_job("daily", selection=[orders])
 BY_REGION = up.define_asset_job("by_region", selection=[regions])
 
@@ -52,7 +59,9 @@ class Threads:
 
 async def call(definition: Any, *, threads: Threads | None = None, resources: Any = None, **task: Any) -> SensorReport:
     parts = {"schedules": [definition]} if isinstance(definition, up.ScheduleDefinition) else {"sensors": [definition]}
-    project = up.Definitions(assets=[orders, customers, regions], jobs=[DAILY, BY_REGION], resources=resources, **parts)
+    project = up.Definitions(
+        assets=[orders, customers, regions, sales], jobs=[DAILY, BY_REGION], resources=resources, **parts
+    )
     code = Code(definitions=project, default_io_manager=InMemoryIOManager())
     given = SensorTask(**{"id": 3, "sensor": definition.name, "location": "here", "now": NOW, "timeout": 60.0, **task})
     return await evaluate(given, code, blocking=threads or Threads(), log=logging.getLogger("test"))
@@ -155,8 +164,44 @@ async def test_the_context_knows_of_the_call_before() -> None:
     assert report.skip_reason == f"k {NOW.timestamp() - 12} looking"
 
 
-async def test_without_an_instance_it_says_what_to_use_instead() -> None:
-    report = await call(sensing(lambda context: context.instance))
+async def test_the_instance_knows_dynamic_keys_and_changes_them() -> None:
+    def looking(context: Any) -> Any:
+        new = [key for key in ("s1", "s2") if not context.instance.has_dynamic_partition("shops", key)]
+        context.instance.add_dynamic_partitions("shops", new)
+        context.instance.delete_dynamic_partition("shops", "s1")
+        return up.SkipReason(str(context.instance.get_dynamic_partitions("shops")))
+
+    report = await call(sensing(looking, job=None, target=[sales]), dynamic={"shops": ("s0", "s1")})
+    assert report.skip_reason == "['s0', 's2']"
+    assert report.partitions == (
+        PartitionsWanted(name="shops", added=("s2",)),
+        PartitionsWanted(name="shops", removed=("s1",)),
+    )
+
+
+async def test_a_dynamic_key_may_be_asked_for_with_its_own_request_to_be_added() -> None:
+    def asking(key: str) -> up.SensorDefinition:
+        result = up.SensorResult([up.RunRequest(partition_key=key)], dynamic_partitions_requests=[added, removed])
+        return sensing(lambda context: result, job=None, target=[sales])
+
+    added, removed = SHOPS.build_add_request(["s1"]), SHOPS.build_delete_request(["s0"])
+    known = {"shops": ("s0",)}
+    assert [run.partition for run in (await call(asking("s1"), dynamic=known)).runs] == ["s1"]
+    for gone in ("s0", "s9"):
+        error = (await call(asking(gone), dynamic=known)).error
+        assert error is not None and error.type == "DagsterUnknownPartitionError"
+
+
+async def test_dynamic_keys_that_did_not_come_with_the_call_are_not_guessed() -> None:
+    def looking(context: Any) -> Any:
+        return up.SkipReason(str(context.instance.get_dynamic_partitions("others")))
+
+    error = (await call(sensing(looking), dynamic={"shops": ()})).error
+    assert error is not None and "'others' do not come with this call: it has those of shops" in error.message
+
+
+async def test_what_the_instance_has_not_in_the_service_it_says_what_to_use_instead() -> None:
+    report = await call(sensing(lambda context: context.instance.get_runs()))
     assert report.error is not None
     assert "what a function needs comes with the call (context.cursor, context.events" in report.error.message
 

@@ -18,7 +18,11 @@ from upwell.definitions.partitions.definition import (
     PartitionsDefinition,
     assign,
 )
-from upwell.definitions.partitions.requests import AddDynamicPartitionsRequest, DeleteDynamicPartitionsRequest
+from upwell.definitions.partitions.requests import (
+    AddDynamicPartitionsRequest,
+    DeleteDynamicPartitionsRequest,
+    PartitionsRequest,
+)
 
 
 class DynamicKeys:
@@ -55,6 +59,39 @@ class DynamicKeys:
     def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
         """Whether the key is one of this name."""
         return partition_key in self._keys.get(partitions_def_name, ())
+
+
+class ChangedKeys:
+    """The keys of a store as they will be once these requests are carried out."""
+
+    def __init__(self, store: DynamicPartitionsStore, requests: Iterable[PartitionsRequest]) -> None:
+        self._store = store
+        self._becomes = {
+            (request.partitions_def_name, key): isinstance(request, AddDynamicPartitionsRequest)
+            for request in requests
+            for key in request.partition_keys
+        }
+
+    def get_dynamic_partitions(self, partitions_def_name: str) -> Sequence[str]:
+        """The keys of this name; new ones last."""
+        known = self._store.get_dynamic_partitions(partitions_def_name)
+        added = (key for (name, key), there in self._becomes.items() if there and name == partitions_def_name)
+        kept = (key for key in known if self._becomes.get((partitions_def_name, key), True))
+        return list(dict.fromkeys((*kept, *added)))
+
+    def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
+        """Whether the key will be one of this name."""
+        becomes = self._becomes.get((partitions_def_name, partition_key))
+        if becomes is not None:
+            return becomes
+        return self._store.has_dynamic_partition(partitions_def_name, partition_key)
+
+
+def keys_after(
+    store: DynamicPartitionsStore | None, requests: Iterable[PartitionsRequest]
+) -> DynamicPartitionsStore | None:
+    """Who knows the keys once these requests are carried out; nobody, where nobody knows them now."""
+    return None if store is None else ChangedKeys(store, requests)
 
 
 @dataclass(frozen=True, init=False)
