@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -72,7 +72,8 @@ def test_a_source_event_survives_the_journal(data: object, at: datetime, headers
 @given(st.data())
 def test_every_event_survives_the_journal(data: st.DataObject) -> None:
     cls = data.draw(st.sampled_from([c for c in KINDS.values() if "data" not in {f.name for f in fields(c)}]))
-    event: Event = data.draw(st.builds(cls, **DRAWN.get(cls, {})))
+    drawn: st.SearchStrategy[Any] = st.builds(cls, **DRAWN.get(cls, {}))
+    event: Event = data.draw(drawn)
     assert decode(event.kind, encode(event)) == event
 
 
