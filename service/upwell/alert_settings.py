@@ -89,6 +89,11 @@ class AlertSettings(Section):
     recovery_dwell: Duration = Field(
         default=0.0, description="How long an asset has to be fresh before that is told", examples=["1m"]
     )
+    catch_up_grace: Duration = Field(
+        default=5.0,
+        description="How long an asset may take to follow the one that it was late because of",
+        examples=["5s"],
+    )
     sensor_failures: Positive = Field(
         default=3, description="Failures in a row after which a sensor is an incident", examples=[3]
     )

@@ -35,6 +35,7 @@ def make_keeper(settings: AlertSettings, journal: StoredJournal, project: Projec
         project,
         clock,
         dwell=settings.recovery_dwell,
+        catch_up_grace=settings.catch_up_grace,
         sensor_failures=settings.sensor_failures,
         quiet=_quiet(settings),
     )

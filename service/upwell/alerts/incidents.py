@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from upwell.clock import NEVER
@@ -20,6 +20,11 @@ from upwell.events import (
     Trouble,
 )
 from upwell.journal.views import IncidentView
+
+CATCHING_UP = "what it reads has just become fresh, so it may be soon"
+"""Why nobody is told yet of an asset that was late because of another, which is late no more."""
+
+_LONGEST_CATCH_UP = timedelta(hours=1)
 
 _TOLD_ANEW: frozenset[IncidentStep] = frozenset({"opened", "worsened", "eased", "unsilenced"})
 
@@ -73,10 +78,14 @@ class Incidents:
     """The open ones. Whoever changes one tells it at once: each method answers with the event, numbered in order.
 
     A member is in one incident of a kind of trouble at a time: `of` finds it.
+
+    Args:
+        grace: how long an asset that was late because of another may take to follow it before it is told by itself.
     """
 
-    def __init__(self, quiet_for: QuietFor = never_quiet) -> None:
+    def __init__(self, quiet_for: QuietFor = never_quiet, *, grace: timedelta = timedelta(0)) -> None:
         self.quiet_for = quiet_for
+        self._grace = grace
         self._open: dict[str, Incident] = {}
         self._by_subject: dict[tuple[Trouble, str], Incident] = {}
         self._by_member: dict[tuple[Trouble, Place], Incident] = {}
@@ -121,10 +130,14 @@ class Incidents:
             )
             self._admit(incident)
 
-    def open(self, incident: Incident, members: Sequence[Member], *, now: datetime) -> IncidentChanged:
-        """Something went wrong."""
+    def open(
+        self, incident: Incident, members: Sequence[Member], *, now: datetime, follows: bool = False
+    ) -> IncidentChanged:
+        """Something went wrong; or (`follows`) was part of another trouble that is over, and may be over soon too."""
         self._admit(incident)
         self.hush(incident, now)
+        if follows and self._grace and incident.quiet is None:
+            incident.quiet = Quiet(reason=CATCHING_UP, until=now + self._grace)
         return self.change(incident, "opened", incident.opened_at, joined=members)
 
     def change(
@@ -181,16 +194,29 @@ class Incidents:
         """Keep back what is told of it next, if there is a silence now."""
         incident.quiet = self.quiet_for(incident.assets, now)
 
-    def review(self, now: datetime) -> list[IncidentChanged]:
-        """Tell what a silence kept back that has ended meanwhile."""
+    def review(self, now: datetime, busy: Collection[str] = ()) -> list[IncidentChanged]:
+        """Tell what was kept back until now; of what follows another, `busy` are the assets that are being made."""
         told = []
         for incident in self._open.values():
             if incident.quiet is None:
                 continue
-            incident.quiet = self.quiet_for(incident.assets, now)
+            incident.quiet = self.quiet_for(incident.assets, now) or self._still_catches_up(incident, now, busy)
             if incident.quiet is None:
                 told.append(self.change(incident, "unsilenced", now))
         return told
+
+    def catching_up(self, now: datetime) -> bool:
+        """Whether it matters to a review what is being made."""
+        return any(one.quiet is not None and _follows(one.quiet) and one.quiet.until <= now for one in self)
+
+    def _still_catches_up(self, incident: Incident, now: datetime, busy: Collection[str]) -> Quiet | None:
+        quiet = incident.quiet
+        if quiet is None or not _follows(quiet):
+            return None
+        if now < quiet.until:
+            return quiet
+        goes_on = incident.subject in busy and now < incident.opened_at + _LONGEST_CATCH_UP
+        return Quiet(reason=CATCHING_UP, until=now + self._grace) if goes_on and self._grace else None
 
     def next_review(self) -> datetime:
         """When the first silence ends that keeps something back."""
@@ -224,6 +250,10 @@ def incident_id(trouble: Trouble, subject: str, opened_at: datetime, event_id: i
     """An id that is the same whenever it is made of the same event."""
     text = f"{trouble}|{subject}|{opened_at.isoformat()}|{event_id}"
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _follows(quiet: Quiet) -> bool:
+    return quiet.reason == CATCHING_UP
 
 
 def _quiet_of(view: IncidentView) -> Quiet | None:

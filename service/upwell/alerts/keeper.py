@@ -43,12 +43,16 @@ class IncidentQueries(Protocol):
 
     async def run(self, run_id: str) -> RunView | None: ...
 
+    async def unfinished_runs(self) -> tuple[int, list[RunView]]: ...
+
 
 class IncidentKeeper:
     """Decides, event by event, which incidents open, grow and close; the rules are in `lateness` and `failures`.
 
     Args:
         dwell: seconds for which something has to be well again before that is told. What goes wrong is told at once.
+        catch_up_grace: seconds in which an asset may follow the one that it was late because of, before it is told by
+            itself; while a run is making it, it has longer.
         sensor_failures: failures in a row that make a sensor an incident.
         quiet: silences and maintenance windows of the settings.
     """
@@ -61,6 +65,7 @@ class IncidentKeeper:
         clock: Clock,
         *,
         dwell: float = 0.0,
+        catch_up_grace: float = 0.0,
         sensor_failures: int = 3,
         quiet: Sequence[Silence | Maintenance] = (),
     ) -> None:
@@ -69,7 +74,7 @@ class IncidentKeeper:
         self._project = project
         self._clock = clock
         self._quiet = QuietTimes(quiet, ProjectSelecting(project))
-        self._incidents = Incidents(self._quiet.quiet_for)
+        self._incidents = Incidents(self._quiet.quiet_for, grace=timedelta(seconds=catch_up_grace))
         self._late = LateAssets(self._incidents, timedelta(seconds=dwell))
         self._failures = Failures(self._incidents, sensor_failures=sensor_failures)
         self._alarm: AlarmClock[str] = AlarmClock(clock)
@@ -150,10 +155,16 @@ class IncidentKeeper:
             await self._alarm.due()
             async with self._deciding:
                 now = self._clock.now()
-                changes = [*self._late.proven(now, self._project.graph), *self._incidents.review(now)]
+                busy = await self._being_made() if self._incidents.catching_up(now) else frozenset()
+                changes = [*self._late.proven(now, self._project.graph), *self._incidents.review(now, busy)]
                 if changes:
                     await self._tell(changes)
                 self._set_alarm()
+
+    async def _being_made(self) -> frozenset[str]:
+        """The assets of all runs that are not over."""
+        _, runs = await self._patiently(self._queries.unfinished_runs)
+        return frozenset(asset for run in runs for step in run.plan for asset in step.assets)
 
     def _set_alarm(self) -> None:
         self._alarm.set("next", min(self._late.next_proven(), self._incidents.next_review()))

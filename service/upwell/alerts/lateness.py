@@ -66,7 +66,7 @@ class LateAssets:
     def take(self, told: Iterable[Told], graph: AssetGraph) -> list[IncidentChanged]:
         """Freshness changed, in this order. What was late and is so no more had its incident all the same."""
         changes: list[IncidentChanged] = []
-        for group in _once_each(told):
+        for group in _moments(told):
             for one in group.values():
                 changes += self._take(one.change)
             last = max(group.values(), key=lambda one: one.event_id)
@@ -206,7 +206,7 @@ class LateAssets:
             assets=(root,),
             lateness=lateness,
         )
-        return self._incidents.open(incident, joined, now=at)
+        return self._incidents.open(incident, joined, now=at, follows=root not in look.told)
 
     def _note(self, member: Member) -> None:
         self._forget(member.name)
@@ -221,14 +221,15 @@ class LateAssets:
         self._failing.pop(asset, None)
 
 
-def _once_each(told: Iterable[Told]) -> Iterator[dict[str, Told]]:
-    """The changes in groups that name each asset once."""
+def _moments(told: Iterable[Told]) -> Iterator[dict[str, Told]]:
+    """The changes of one moment each, so that what is caught up with leads to what it would have led to then."""
     group: dict[str, Told] = {}
+    at: datetime | None = None
     for one in told:
-        if one.change.asset in group:
+        if one.change.asset in group or (group and one.change.changed_at != at):
             yield group
             group = {}
-        group[one.change.asset] = one
+        group[one.change.asset], at = one, one.change.changed_at
     if group:
         yield group
 

@@ -26,6 +26,7 @@ from upwell.events import (
     FreshnessState,
     IncidentChanged,
     LocationFailed,
+    PlannedStep,
     RunFailed,
     RunId,
     RunRequested,
@@ -139,6 +140,21 @@ async def test_what_is_fresh_again_is_told_when_it_has_been_for_long_enough(tmp_
         assert await life.told() == ["opened raw", "recovering raw"]
         await life.clock.advance(1)
         assert await life.told() == ["opened raw", "recovering raw", "closed raw"]
+
+
+async def test_an_asset_that_a_run_is_making_may_follow_its_root_for_as_long_as_that_takes(tmp_path: Path) -> None:
+    run_id = RunId("r1")
+    plan = (PlannedStep(id="mart", step="mart", assets=("mart",)),)
+    async with keeper(tmp_path, catch_up_grace=5.0) as life:
+        await life.happen(late("raw"), late("mart"))
+        await life.happen(RunRequested(run_id=run_id, lane="l", plan=plan, reason="why"), late("raw", "PASS", "FAIL"))
+        for _ in range(6):
+            await life.clock.advance(5)
+            told = await life.told()
+        assert told == ["opened raw", "closed raw", "(opened mart"]
+        await life.happen(RunFailed(run_id=run_id, reason="no"))
+        await life.clock.advance(5)
+        assert "unsilenced mart" in await life.told()
 
 
 async def test_a_silence_keeps_back_what_begins_in_it_until_its_end_over_a_restart(tmp_path: Path) -> None:

@@ -32,16 +32,15 @@ def graph(edges: str) -> AssetGraph:
 class Company:
     """Its late assets, one change a minute."""
 
-    def __init__(self, edges: str, dwell: timedelta = timedelta(0)) -> None:
+    def __init__(self, edges: str, dwell: timedelta = timedelta(0), grace: timedelta = timedelta(0)) -> None:
         self.graph = graph(edges)
-        self.incidents = Incidents()
+        self.incidents = Incidents(grace=grace)
         self.late = LateAssets(self.incidents, dwell)
         self.now = NOON
         self.events: list[IncidentChanged] = []
         self._states: dict[str, FreshnessState] = {}
 
     def change(self, asset: str, state: FreshnessState) -> FreshnessChanged:
-        self.now += MINUTE
         previous, self._states[asset] = self._states.get(asset, "PASS"), state
         return FreshnessChanged(
             asset=asset, state=state, previous_state=previous, changed_at=self.now, deadline=self.now
@@ -66,6 +65,7 @@ class Company:
         """`a!` fails, `a?` warns, `a.` is fresh again, one after the other; `a!b!` at one moment."""
         told: list[str] = []
         for moment in story.split():
+            self.now += MINUTE
             marks = {"!": "FAIL", "?": "WARN", ".": "PASS", "-": "NOT_APPLICABLE"}
             told += self.take(*(self.change(moment[at], marks[moment[at + 1]]) for at in range(0, len(moment), 2)))
         return told
@@ -199,11 +199,42 @@ def view_of(company: Company, incident: str) -> IncidentView:
 def test_ten_thousand_that_are_late_because_of_one_are_one_incident_and_cheap() -> None:
     company = Company(" ".join(f"a>c{number}" for number in range(10_000)))
     company.play("a!")
-    changes = [company.change(f"c{number}", "FAIL") for number in range(10_000)]
-    for change in changes:
+    for number in range(10_000):
+        company.now += timedelta(seconds=1)
+        change = company.change(f"c{number}", "FAIL")
         company.late.take([Told(event_id=1, change=change)], company.graph)
     assert len(company.incidents) == 1
     assert len(company.groups()["a"]) == 10_001
+
+
+class TestCatchingUp:
+    def test_who_follows_the_root_soon_is_never_told_of(self) -> None:
+        company = Company("a>b b>c", grace=5 * MINUTE)
+        company.play("a! b! c! a. b. c.")
+        assert [event.subject for event in company.events if event.silenced is None] == ["a"] * 4
+        assert company.incidents.review(company.now + 60 * MINUTE) == []
+
+    def test_who_does_not_is_told_when_the_grace_is_over(self) -> None:
+        company = Company("a>b b>c", grace=5 * MINUTE)
+        company.play("a! b! c! a.")
+        due = company.incidents.next_review()
+        assert due == company.now + 5 * MINUTE
+        assert company.incidents.review(due - MINUTE) == []
+        [told] = company.incidents.review(due)
+        assert (told.change, told.subject, told.affected, told.silenced) == ("unsilenced", "b", 1, None)
+
+    def test_who_is_being_made_has_longer_but_not_for_ever(self) -> None:
+        company = Company("a>b", grace=5 * MINUTE)
+        company.play("a! b! a.")
+        reviews = 0
+        while not company.incidents.review(company.incidents.next_review(), busy={"b"}):
+            reviews += 1
+        assert reviews == 11
+
+    def test_who_misses_a_deadline_of_its_own_is_told_at_once(self) -> None:
+        company = Company("a>b", grace=5 * MINUTE)
+        company.play("a! a. b!")
+        assert [event.silenced for event in company.events] == [None, None, None]
 
 
 class TestSilence:
