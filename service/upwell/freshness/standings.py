@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from upwell.clock import NEVER
 from upwell.definitions.freshness.evaluate import Known, Verdict, evaluate
@@ -22,8 +23,7 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _NONE_YET = float("-inf")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """A materialisation, or an observation that says how old the data are. `late`: told after it happened."""
 
     asset: str

@@ -112,7 +112,7 @@ class Queries(AlertingQueries):
         for names in _chunks_or_all(assets):
             async with self._store.reading() as connection:
                 made = (await connection.execute(_of(query, table.asset, names))).all()
-            found |= {row.asset: rows.newest_made(row) for row in made}
+            found |= {row[0]: rows.newest_made(row) for row in made}
         return found
 
     async def partitions(self, asset: str) -> dict[str, PartitionState]:
@@ -161,7 +161,7 @@ class Queries(AlertingQueries):
         """The freshness state that was told last, by asset."""
         async with self._store.reading() as connection:
             found = (await connection.execute(select(tables.freshness))).all()
-        return {row.asset: rows.freshness_row(row) for row in found}
+        return {row[0]: rows.freshness_row(row) for row in found}
 
     async def demands(self) -> dict[str, DemandRow]:
         """What was demanded last to keep assets fresh, by asset."""

@@ -170,30 +170,32 @@ def check_state(row: Row) -> CheckState:
     )
 
 
-def newest_made(row: Any) -> NewestMade:  # a row of SQLAlchemy's, whose columns are attributes
-    """How fresh an asset is, from its row."""
+def newest_made(row: Sequence[Any]) -> NewestMade:  # what the columns hold, in the order of the query
+    """How fresh an asset is, from its columns."""
+    asset, made_id, made_at, partition, observed_at, reported_at, data_time, data_id = row
     return NewestMade(
-        row.asset,
-        row.materialized_id,
-        _instant(row.materialized_at),
-        row.materialized_partition,
-        _instant(row.observed_at),
-        _instant(row.reported_at),
-        _instant(row.data_time),
-        row.data_id,
+        asset,
+        made_id,
+        None if made_at is None else from_micros(made_at),
+        partition,
+        None if observed_at is None else from_micros(observed_at),
+        None if reported_at is None else from_micros(reported_at),
+        None if data_time is None else from_micros(data_time),
+        data_id,
     )
 
 
-def freshness_row(row: Any) -> FreshnessRow:  # a row of SQLAlchemy's, whose columns are attributes
+def freshness_row(row: Sequence[Any]) -> FreshnessRow:  # what the columns hold, in the order of the table
     """An asset's freshness from its row."""
+    asset, state, changed_at, deadline, last_materialized, cause, known_since = row
     return FreshnessRow(
-        asset=row.asset,
-        state=row.state,
-        changed_at=from_micros(row.changed_at),
-        deadline=_instant(row.deadline),
-        last_materialized=_instant(row.last_materialized),
-        cause=row.cause,
-        known_since=_instant(row.known_since),
+        asset=asset,
+        state=state,
+        changed_at=from_micros(changed_at),
+        deadline=None if deadline is None else from_micros(deadline),
+        last_materialized=None if last_materialized is None else from_micros(last_materialized),
+        cause=cause,
+        known_since=None if known_since is None else from_micros(known_since),
     )
 
 

@@ -8,10 +8,9 @@ instant somebody looked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import assert_never
+from typing import NamedTuple, assert_never
 from zoneinfo import ZoneInfo
 
 from upwell.clock import NEVER
@@ -28,8 +27,7 @@ from upwell.events import FreshnessState
 _LEAST = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Missing:
+class Missing(NamedTuple):
     """The first of the partitions that are due, or will be, and are not there; `none` when no other will ever be due.
 
     Everything up to its start is there; it exists from `exists_at` on, mostly its end.
@@ -39,8 +37,7 @@ class Missing:
     exists_at: datetime = NEVER
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What is known of an asset.
 
     Attributes:
@@ -56,8 +53,7 @@ class Known:
     missing: Missing | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a policy says at an instant.
 
     `since` is when the state began, `deadline` when the asset fails (or failed) unless it is materialised before,
@@ -70,8 +66,7 @@ class Verdict:
     changes_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class _Outlook:
+class _Outlook(NamedTuple):
     """What becomes of the asset if nothing happens. `begins_as` is the state before it warns or fails."""
 
     fails_at: datetime
