@@ -8,6 +8,7 @@ from typing import Any
 
 from upwell.definitions.jobs import AssetJobDefinition
 from upwell.definitions.partitions.definition import PartitionsDefinition
+from upwell.definitions.partitions.multi import MultiPartitionsDefinition, newest_keys
 from upwell.definitions.partitions.named import StaticPartitionsDefinition
 from upwell.definitions.partitions.time_windows import TimeWindowPartitionsDefinition
 from upwell.definitions.run_requests import PARTITION_TAG, RunRequest, SkipReason
@@ -34,13 +35,16 @@ class UnresolvedPartitionedAssetScheduleDefinition:
         Raises:
             DagsterInvalidDefinitionError: the partitions do not say when.
         """
-        if not isinstance(partitions, TimeWindowPartitionsDefinition):
+        windows = partitions
+        if isinstance(partitions, MultiPartitionsDefinition) and partitions.time_dimension is not None:
+            windows = partitions.by_name[partitions.time_dimension]
+        if partitions is None or not isinstance(windows, TimeWindowPartitionsDefinition):
             raise self.place.error(
                 f"schedule {self.name!r} follows the partitions of job {self.job.name!r}, which have no times: "
                 f"{'it has none' if partitions is None else partitions}. Use time windows, or ScheduleDefinition"
             )
-        cron = _cron_of(partitions, self.offsets, self.name, self.place)
-        times = {"cron_schedule": cron, "execution_timezone": partitions.timezone}
+        cron = _cron_of(windows, self.offsets, self.name, self.place)
+        times = {"cron_schedule": cron, "execution_timezone": windows.timezone}
         return _scheduled(self.name, self.job, partitions, self.tags, self.place, {**self.options, **times})
 
 
@@ -60,7 +64,8 @@ def build_schedule_from_partitioned_job(
     owners: Sequence[str] | None = None,
     catch_up: CatchUp = "latest",
 ) -> UnresolvedPartitionedAssetScheduleDefinition | ScheduleDefinition:
-    """A schedule that ticks when a partition of the job ends, and runs it for that partition.
+    """A schedule that ticks when a partition of the job ends, and runs it for that partition; where there are several
+    dimensions, for each partition with the window that ended.
 
     With static partitions (which the job has to have by its `partitions_def`) each tick of `cron_schedule` runs it for
     every one of them.
@@ -112,7 +117,7 @@ def build_schedule_from_partitioned_job(
 def _scheduled(
     name: str,
     job: AssetJobDefinition,
-    partitions: TimeWindowPartitionsDefinition | StaticPartitionsDefinition,
+    partitions: PartitionsDefinition,
     tags: Mapping[str, str] | None,
     place: Place,
     options: Mapping[str, Any],
@@ -124,7 +129,7 @@ def _scheduled(
 
 def _requests_of(
     job: AssetJobDefinition,
-    partitions: TimeWindowPartitionsDefinition | StaticPartitionsDefinition,
+    partitions: PartitionsDefinition,
     tags: Mapping[str, str] | None,
 ) -> Callable[[Any], list[RunRequest] | SkipReason]:
     """What each tick asks for. The context is not typed: it is the runtime's."""
@@ -133,10 +138,9 @@ def _requests_of(
         return RunRequest(run_key=key, job_name=job.name, partition_key=key, tags={**(tags or {}), PARTITION_TAG: key})
 
     def requests(context: Any) -> list[RunRequest] | SkipReason:
-        if isinstance(partitions, StaticPartitionsDefinition):
-            return [request(key) for key in partitions.get_partition_keys()]
-        key = partitions.get_last_partition_key(context.scheduled_execution_time)
-        return SkipReason(f"job {job.name!r} has no partition yet") if key is None else [request(key)]
+        known = partitions.known_by(context.instance) if partitions.dynamic_names else partitions
+        keys = newest_keys(known, context.scheduled_execution_time)
+        return [request(key) for key in keys] or SkipReason(f"job {job.name!r} has no partition yet")
 
     return requests
 

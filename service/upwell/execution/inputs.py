@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+from upwell.definitions.errors import DagsterUnknownPartitionError
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.partitions.dimensions import dimensions_of, parts_of
 from upwell.definitions.partitions.dynamic import DynamicPartitionsDefinition
 from upwell.definitions.partitions.mapping import AllPartitionMapping, default_mapping, upstream_partitions
+from upwell.definitions.partitions.union import AnyPartitionsDefinition
 from upwell.definitions.snapshot import DepNode
 from upwell.events import PlannedStep
 
@@ -64,12 +66,22 @@ def dynamic_keys(graph: AssetGraph, step: PlannedStep, now: datetime) -> dict[st
             above = graph.assets[dep.asset].partitions
             if node is None or above is None or not above.dynamic_names:
                 continue
-            dimensions = dimensions_of(above)
             for key in upstream_partitions(dep.mapping, above, node.partitions, step.partition, now):
-                for name, part in parts_of(above, key).items() if key is not None else ():
-                    if isinstance(one := dimensions[name], DynamicPartitionsDefinition):
-                        found.setdefault(one.name, set()).add(part)
+                for name, part in _dynamic_parts(above, key):
+                    found.setdefault(name, set()).add(part)
     return {name: _in_order(graph, name, keys) for name, keys in found.items()}
+
+
+def _dynamic_parts(definition: AnyPartitionsDefinition, key: str | None) -> Iterator[tuple[str, str]]:
+    """The parts of a key that are dynamic, each with the name that its key is kept under."""
+    try:
+        parts = {} if key is None else parts_of(definition, key)
+    except DagsterUnknownPartitionError:
+        return  # the key of other partitions, by an IdentityPartitionMapping: the worker says that there is none
+    dimensions = dimensions_of(definition)
+    for name, part in parts.items():
+        if isinstance(one := dimensions[name], DynamicPartitionsDefinition):
+            yield one.name, part
 
 
 def _in_order(graph: AssetGraph, name: str, keys: Collection[str]) -> Sequence[str]:

@@ -12,6 +12,7 @@ from upwell.definitions.freshness.deadlines import EARLIEST, opened_at
 from upwell.definitions.freshness.evaluate import Known, evaluate
 from upwell.definitions.freshness.model import CronFreshnessPolicy
 from upwell.definitions.freshness.partitions import Coverage
+from upwell.definitions.partitions.multi import newest_keys
 from upwell.definitions.partitions.time_windows import TimeWindowPartitionsDefinition
 from upwell.freshness.standings import Standing
 
@@ -146,10 +147,7 @@ def _keys(standing: Standing, now: datetime) -> tuple[str | None, ...]:
         return (None,)
     if standing.coverage is not None:
         return _missing_keys(standing, standing.coverage, now)
-    if isinstance(partitions, TimeWindowPartitionsDefinition):
-        last = partitions.get_last_partition_key(now)
-        return () if last is None else (last,)
-    return tuple(partitions.get_partition_keys(now))[-_MOST_PARTITIONS:]
+    return tuple(newest_keys(partitions, now))[-_MOST_PARTITIONS:]
 
 
 def _missing_keys(standing: Standing, coverage: Coverage, now: datetime) -> tuple[str, ...]:

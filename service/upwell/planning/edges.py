@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.partitions.mapping import downstream_partitions, upstream_partitions
-from upwell.definitions.partitions.time_windows import TimeWindowPartitionsDefinition
+from upwell.definitions.partitions.multi import newest_keys
 from upwell.definitions.snapshot import DepNode
 
 Partition: TypeAlias = str | None
@@ -40,9 +40,8 @@ class PartitionEdges:
         as in `AutomationCondition.eager()`: a post to a webhook must not redo years.
         """
         below = self._graph.assets[reader].partitions
-        if self._graph.assets[upstream].partitions is None and isinstance(below, TimeWindowPartitionsDefinition):
-            last = below.get_last_partition_key(self._now)
-            return () if last is None else (last,)
+        if self._graph.assets[upstream].partitions is None and below is not None:
+            return newest_keys(below, self._now)
         return self.down(upstream, reader, partition)
 
     def down_among(

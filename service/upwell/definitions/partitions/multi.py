@@ -282,6 +282,20 @@ def whole_key(definition: PartitionsDefinition | None, key: str) -> str:
     return definition.get_partition_key_from_str(key)
 
 
+def newest_keys(definition: PartitionsDefinition, now: datetime) -> Sequence[str]:
+    """The partitions of the newest window of time: one, or one for each key of the other dimensions; all, where there
+    is not exactly one dimension of time."""
+    if isinstance(definition, TimeWindowPartitionsDefinition):
+        last = definition.get_last_partition_key(now)
+        return () if last is None else (last,)
+    if not isinstance(definition, MultiPartitionsDefinition) or definition.time_dimension is None:
+        return definition.get_partition_keys(now)
+    last = definition.by_name[definition.time_dimension].get_last_partition_key(now)
+    if last is None:
+        return ()
+    return definition.get_multipartition_keys_with_dimension_value(definition.time_dimension, last, current_time=now)
+
+
 def time_part(definition: PartitionsDefinition | None, key: str) -> tuple[TimeWindowPartitionsDefinition, str] | None:
     """The only dimension of time, with the key's part in it, if there is exactly one."""
     if isinstance(definition, MultiPartitionsDefinition) and definition.time_dimension is not None:
