@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from jsonpath import JSONPathError
-from jsonpath import compile as compile_jsonpath
-
 from upwell.definitions.environment import EnvVar
 from upwell.durations import format_duration, parse_duration
 from upwell.errors import DefinitionError
 from upwell.events import Json
+from upwell.sources.paths import readable_path
 
 _SECRET = re.compile(r"(^|[_-])(authorization|cookie|tokens?|secrets?|passwords?|api[_-]?key|access[_-]?key)$", re.I)
 _SHORTEST_INTERVAL = timedelta(milliseconds=100)
@@ -95,12 +93,7 @@ def jsonpath(what: str, argument: str, path: str | None) -> str | None:
     Raises:
         DefinitionError: it cannot.
     """
-    if path is not None:
-        try:
-            compile_jsonpath(path)
-        except JSONPathError as error:
-            raise DefinitionError(f"{what}: {argument}={path!r} is no JSONPath ({error}); write '$.id'") from None
-    return path
+    return None if path is None else readable_path(path, option=f"{what}: {argument}", write="'$.id'")
 
 
 def one_of(what: str, argument: str, value: str, choices: tuple[str, ...]) -> str:

@@ -8,9 +8,6 @@ from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias, Unpack, get_args
 from urllib.parse import parse_qsl, urlsplit
 
-from jsonpath import JSONPathError
-from jsonpath import compile as compile_jsonpath
-
 from upwell.definitions.environment import EnvVar
 from upwell.definitions.reactions import On, SourceSpec
 from upwell.errors import DefinitionError
@@ -24,6 +21,7 @@ from upwell_sensors.brokers.topics import (
     TopicPattern,
     TopicSyntax,
 )
+from upwell_sensors.parameters import jsonpath
 
 Start: TypeAlias = Literal["new", "all"]
 Mechanism: TypeAlias = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -141,7 +139,7 @@ def rabbitmq(
         "url": _url("rabbitmq", url, ("amqp", "amqps"), "RABBITMQ_URL"),
         "exchange": exchange,
         "queue": queue,
-        "identity": _identity("rabbitmq", identity),
+        "identity": jsonpath("rabbitmq()", "identity", identity),
     }
     return listener(SourceSpec(kind="rabbitmq", name=name or f"rabbitmq:{topic or queue}", params=params), **reaction)
 
@@ -183,7 +181,7 @@ def mqtt(
         "qos": _choice("mqtt", "qos", qos, (0, 1, 2)),
         "client_id": client_id,
         "start": _choice("mqtt", "start", start, get_args(Start)),
-        "identity": _identity("mqtt", identity),
+        "identity": jsonpath("mqtt()", "identity", identity),
         "version": _choice("mqtt", "version", version, get_args(MQTTVersion)),
     }
     return listener(SourceSpec(kind="mqtt", name=name or f"mqtt:{topic}", params=params), **reaction)
@@ -289,12 +287,3 @@ def _plain(what: str, option: str, value: str | None) -> str | None:
     if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]+", value):
         raise DefinitionError(f"{what}(): {option}={value!r} may have letters, digits, '_' and '-' only")
     return value
-
-
-def _identity(what: str, path: str | None) -> str | None:
-    if path is not None:
-        try:
-            compile_jsonpath(path)
-        except JSONPathError as error:
-            raise DefinitionError(f"{what}(): identity={path!r} is no JSONPath ({error}); write '$.id'") from None
-    return path

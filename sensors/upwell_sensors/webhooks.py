@@ -8,13 +8,11 @@ from datetime import timedelta
 from importlib.metadata import entry_points
 from typing import Any, Literal, TypeAlias, Unpack, get_args
 
-from jsonpath import JSONPathError
-from jsonpath import compile as compile_jsonpath
-
 from upwell.definitions.environment import EnvVar
 from upwell.definitions.reactions import On, SourceSpec
 from upwell.durations import parse_duration
 from upwell.errors import DefinitionError
+from upwell.sources.paths import readable_path
 from upwell.sources.reaction import Reaction, listener, parse_rate
 from upwell.sources.templates import read_template
 
@@ -195,16 +193,10 @@ def _check_hmac(name: str, options: Mapping[str, Any]) -> None:
 def _delivery_id(name: str, option: str) -> str:
     if option == "sha256" or (option.startswith("header:") and _HEADER.fullmatch(option.removeprefix("header:"))):
         return option
-    try:
-        if not option.startswith("$"):
-            raise JSONPathError("it does not begin with $", token=None)
-        compile_jsonpath(option)
-    except JSONPathError as error:
-        raise DefinitionError(
-            f"webhook({name!r}): delivery_id={option!r} is no JSONPath ({error}); "
-            'write "$.id", "header:X-Request-Id" or "sha256"'
-        ) from None
-    return option
+    where, write = f"webhook({name!r}): delivery_id", '"$.id", "header:X-Request-Id" or "sha256"'
+    if not option.startswith("$"):
+        raise DefinitionError(f"{where}={option!r} is no JSONPath (it does not begin with $); write {write}")
+    return readable_path(option, option=where, write=write)
 
 
 def _kept(name: str, headers: Sequence[str]) -> list[str]:

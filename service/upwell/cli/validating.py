@@ -18,7 +18,14 @@ def validate(file: Files = None, module: Modules = None, as_json: Json = False) 
     found = find_definitions(specs, settings.home)
     # Only here: a service waits for a location that may still bring the asset.
     problems = (*found.problems, *(problem("", error) for error in found.graph.unknown_inputs()))
-    counts = {"assets": len(found.graph.assets), "checks": len(found.graph.checks), "jobs": len(found.graph.jobs)}
+    schedules = sum(node.kind == "schedule" for node in found.graph.sensors.values())
+    counts = {
+        "assets": len(found.graph.assets),
+        "checks": len(found.graph.checks),
+        "jobs": len(found.graph.jobs),
+        "sensors": len(found.graph.sensors) - schedules,
+        "schedules": schedules,
+    }
     if as_json:
         print_json({"valid": not problems, "problems": [asdict(one) for one in problems], **counts})
     for one in () if as_json else problems:
@@ -26,4 +33,8 @@ def validate(file: Files = None, module: Modules = None, as_json: Json = False) 
     if problems:
         raise typer.Exit(1)
     if not as_json:
-        say(f"valid: {', '.join(f'{count} {what}' for what, count in counts.items() if count) or 'no definitions'}")
+        say(f"valid: {', '.join(_counted(count, what) for what, count in counts.items() if count) or 'no definitions'}")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what if count > 1 else what[:-1]}"

@@ -20,7 +20,7 @@ from upwell.definitions.partitions.mapping import (
     default_mapping,
 )
 from upwell.definitions.partitions.union import AnyPartitionsDefinition
-from upwell.definitions.reactions import On
+from upwell.definitions.reactions import CalledOn, On
 from upwell.definitions.sensing import SensingDefinition
 from upwell.definitions.sensors import SensorDefinition
 from upwell.definitions.signature import Place
@@ -37,6 +37,7 @@ def mistakes_in(definitions: Declarations) -> Mistakes:
     yield from _jobs_declared_twice(definitions)
     yield from _steps_in_a_circle(several)
     yield from _names_taken_twice([*definitions.sensors, *definitions.schedules])
+    yield from _filters_that_are_mistaken(definitions)
     for sensing in [*definitions.sensors, *definitions.schedules]:
         if isinstance(sensing, SensingDefinition):
             yield from _unknown_jobs(sensing, definitions)
@@ -100,6 +101,20 @@ def _names_taken_twice(several: Iterable[SensorDefinition | AnySchedule]) -> Mis
         if one.name in seen:
             yield one.place.error(f"there are two sensors or schedules of the name {one.name!r}; rename one")
         seen.add(one.name)
+
+
+def _filters_that_are_mistaken(definitions: Declarations) -> Mistakes:
+    """A filter stays in the workers, which know it by its key only."""
+    first: dict[str | None, object] = {}
+    listening = [(one.on, one.place) for one in definitions.assets_definitions]
+    listening += [(sensor.on, sensor.place) for sensor in definitions.sensors]
+    for listeners, place in listening:
+        for on in listeners:
+            if isinstance(on, CalledOn) and first.setdefault(on.filter_call, on.function) != on.function:
+                yield place.error(
+                    f"two different filters of listeners to {on.source.name} are both {on.filter_call}, and cannot be "
+                    "told apart; give each a name of its own: def big(event): …"
+                )
 
 
 def _unknown_jobs(sensing: SensingDefinition, definitions: Declarations) -> Mistakes:

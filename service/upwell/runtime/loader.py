@@ -14,13 +14,13 @@ from types import ModuleType
 from upwell.definitions.definitions import Definitions, project_from_module
 from upwell.definitions.describing import build_snapshot
 from upwell.definitions.snapshot import Snapshot
-from upwell.errors import DefinitionError
+from upwell.errors import DefinitionError, DefinitionErrors
 from upwell.events import ErrorInfo
 from upwell.runtime.code import Code
 from upwell.runtime.io.filesystem import FilesystemIOManager
 from upwell.runtime.messages import LoadLocation, LocationReport, LocationSpec
 from upwell.runtime.source_code import RememberedSources, collect_sources, fingerprint
-from upwell.runtime.tracebacks import error_info
+from upwell.runtime.tracebacks import error_info, users_place
 
 __all__ = ["LocationSpec", "load"]
 
@@ -33,10 +33,17 @@ def load(message: LoadLocation) -> tuple[Code | None, LocationReport]:
         code, snapshot = _describe(modules, message, fingerprint(sources))
     except DefinitionError as error:
         # The message names each problem with its file and line; where we noticed it is of no interest.
-        return None, LocationReport(error=ErrorInfo(type=type(error).__name__, message=str(error)))
+        return None, LocationReport(error=ErrorInfo(type=type(error).__name__, message=_with_its_place(error)))
     except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too
         return None, LocationReport(error=error_info(error))
     return code, LocationReport(snapshot=snapshot, sources=() if message.sources else sources)
+
+
+def _with_its_place(error: DefinitionError) -> str:
+    """The message; what a declaration refused while it was imported stands where the user's code called it."""
+    if error.file is None and not isinstance(error, DefinitionErrors) and (place := users_place(error.__traceback__)):
+        return f"{place[0]}:{place[1]}: {error}"
+    return str(error)
 
 
 def _import_code(message: LoadLocation) -> list[ModuleType]:

@@ -11,7 +11,7 @@ LONGEST_MESSAGE = 16_384
 LONGEST_TRACEBACK = 65_536
 """Characters; the journal keeps every error, and some libraries put whole query texts into theirs."""
 
-_OURS = ("upwell.", "importlib.", "anyio.", "asyncio.", "concurrent.")
+_OURS = ("upwell.", "upwell_sensors.", "importlib.", "anyio.", "asyncio.", "concurrent.")
 
 
 def error_info(error: BaseException, *, hint: str = "") -> ErrorInfo:
@@ -31,6 +31,12 @@ def where_is(frame: FrameType) -> str:
         del frames[0]
     stack = traceback.StackSummary.extract((each, each.f_lineno) for each in frames)
     return _cut("".join(["Traceback (most recent call last):\n", *stack.format()]), LONGEST_TRACEBACK)
+
+
+def users_place(trace: TracebackType | None) -> tuple[str, int] | None:
+    """File and line of the user's code that was the last to call one of ours; none where no such code was running."""
+    frames = [(frame, line) for frame, line in traceback.walk_tb(trace) if not _is_of_ours(frame)]
+    return (frames[-1][0].f_code.co_filename, frames[-1][1]) if frames else None
 
 
 def _users_part(trace: TracebackType | None) -> TracebackType | None:

@@ -10,9 +10,11 @@ from typing import Any, TypeAlias, TypedDict, Unpack
 from jsonpath import JSONPathError
 from jsonpath import compile as compile_jsonpath
 
-from upwell.definitions.reactions import CalledOn, FilterFunction, On, Rate, SourceSpec
+from upwell.definitions.reactions import CalledOn, On, Rate, SourceSpec
 from upwell.durations import parse_duration
 from upwell.errors import DefinitionError
+from upwell.sources.filter_keys import key_of, takes_the_event
+from upwell.sources.paths import readable_path, reason
 
 Filter: TypeAlias = str | Callable[[Any], object]
 
@@ -60,7 +62,11 @@ def listener(source: SourceSpec, **reaction: Unpack[Reaction]) -> On:
         return On(**options, filter=None if given is None else predicate(given))
     if not callable(given):
         raise DefinitionError(f"{source.name}: filter={given!r} is neither a JSONPath predicate nor a function")
-    return CalledOn(**options, filter_call=_key_of(given), function=given)
+    if not takes_the_event(given):
+        raise DefinitionError(
+            f"{source.name}: filter={given!r} has to take one argument, the event; write def big(event): …"
+        )
+    return CalledOn(**options, filter_call=key_of(given), function=given)
 
 
 def predicate(text: str) -> str:
@@ -78,7 +84,7 @@ def predicate(text: str) -> str:
         compile_jsonpath(query)
     except JSONPathError as error:
         raise DefinitionError(
-            f'filter={text!r} is no JSONPath predicate ({error}); write for example "$.order.total > 100"'
+            f'filter={text!r} is no JSONPath predicate ({reason(error)}); write for example "$.order.total > 100"'
         ) from None
     return query
 
@@ -96,20 +102,8 @@ def parse_rate(text: str, *, what: str = "throttle") -> Rate:
 
 
 def _jsonpath(path: str | None) -> str | None:
-    if path is not None:
-        try:
-            compile_jsonpath(path)
-        except JSONPathError as error:
-            raise DefinitionError(f"partition={path!r} is no JSONPath ({error}); write '$.order.date'") from None
-    return path
+    return None if path is None else readable_path(path, option="partition", write="'$.order.date'")
 
 
 def _seconds(what: str, duration: str | timedelta | None) -> float | None:
     return None if duration is None else parse_duration(duration, what=what).total_seconds()
-
-
-def _key_of(function: FilterFunction) -> str:
-    """A name for the function that every worker of the same code gives it, too."""
-    code = getattr(function, "__code__", None)
-    line = f":{code.co_firstlineno}" if code is not None else ""
-    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', repr(function))}{line}"

@@ -63,7 +63,8 @@ def find_sensor(parts: WebParts, name: str, noun: Noun | None = None) -> SensorN
         return node
     if node is not None:
         other = noun_of(node)
-        raise ProblemError(404, f"{name} is a {other}: use /api/v1/{other}s/{name}.", kind=f"unknown-{noun}")
+        mend = f"say `upwell {other}s …`, or use /api/v1/{other}s/{name}."
+        raise ProblemError(404, f"{name} is a {other}: {mend}", kind=f"unknown-{noun}")
     known = [each.name for each in sensors.values() if noun in (None, noun_of(each))]
     raise not_found(noun or "sensor", name, known)
 

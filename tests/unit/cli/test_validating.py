@@ -11,9 +11,14 @@ GOOD = "from upwell import asset\n\n@asset\ndef orders(): ...\n"
 
 
 def test_valid_definitions_are_counted(upwell: Callable[..., Any], project: Path) -> None:
-    (project / "definitions.py").write_text(GOOD)
+    sensors = "from upwell import schedule, sensor\n" + "".join(
+        f"@{decorator}\ndef {name}(context): ...\n"
+        for decorator, name in (("sensor(target=[orders])", "a"), ("sensor(target=[orders])", "b"))
+    )
+    nightly = "@schedule('@daily', target=[orders])\ndef nightly(context): ...\n"
+    (project / "definitions.py").write_text(GOOD + sensors + nightly)
     result = upwell("validate")
-    assert (result.exit_code, result.stdout) == (0, "valid: 1 assets\n")
+    assert (result.exit_code, result.stdout) == (0, "valid: 1 asset, 2 sensors, 1 schedule\n")
 
 
 @pytest.mark.parametrize(
@@ -22,6 +27,7 @@ def test_valid_definitions_are_counted(upwell: Callable[..., Any], project: Path
         ("import nosuchmodule\n", 1, "ModuleNotFoundError: No module named 'nosuchmodule'"),
         ("x = 1\ny = (\n", 2, "SyntaxError"),
         ("def f():\n    raise ValueError('no rows')\nf()\n", 2, "ValueError: no rows"),
+        ("from upwell_sensors import cron\n\ncron(\n  '61 * * * *'\n)\n", 3, "Bad minute"),
         ("from upwell import asset\n@asset(deps=['b'])\ndef a(): ...\n@asset(deps=['a'])\ndef b(): ...\n", 2, "circle"),
     ],
 )

@@ -14,6 +14,7 @@ from upwell.definitions.describing import build_snapshot
 from upwell.definitions.errors import DagsterInvalidDefinitionErrors
 from upwell.definitions.reactions import On, SourceSpec
 from upwell.definitions.snapshot import Snapshot
+from upwell_sensors import webhook
 
 DAYS = up.DailyPartitionsDefinition("2024-01-01", timezone="Europe/Berlin")
 
@@ -32,6 +33,17 @@ def complaints(**declared) -> list[str]:
     with pytest.raises(up.DagsterInvalidDefinitionError) as caught:
         build_snapshot(up.Definitions(**declared), "here")
     return [problem.message for problem in getattr(caught.value, "problems", [caught.value])]
+
+
+def test_filters_that_a_worker_could_not_tell_apart_are_a_mistake() -> None:
+    def any_of(names: list[str]):
+        return webhook("orders", insecure=True, filter=lambda event: event.data in names)
+
+    same = any_of(["a"])
+    several = [make("one", on=same), make("two", on=same), make("three", on=any_of(["b"]))]
+    [complaint] = complaints(assets=several)
+    assert "listeners to webhook:orders" in complaint
+    assert "give each a name of its own" in complaint
 
 
 def test_the_snapshot_tells_everything_and_survives_its_journey() -> None:

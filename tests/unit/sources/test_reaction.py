@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,10 @@ SOURCE = SourceSpec(kind="webhook", name="webhook:orders")
 
 
 def big(event: object) -> bool:
+    return True
+
+
+def bigger(least: int, event: object) -> bool:
     return True
 
 
@@ -50,6 +56,16 @@ def test_a_users_filter_stays_where_the_code_is() -> None:
     assert plain(found) == On(source=SOURCE, filter_call=found.filter_call)
 
 
+def test_filters_that_one_line_or_one_function_makes_have_keys_of_their_own() -> None:
+    def above(least: int) -> Any:
+        return lambda event: event.data > least
+
+    made = [above(10), above(100), partial(bigger, 10), partial(bigger, 100), lambda e: e.data, lambda e: e.path]
+    keys = [listener(SOURCE, filter=one).filter_call for one in made]
+    assert len(set(keys)) == len(keys)
+    assert listener(SOURCE, filter=above(10)).filter_call == keys[0]
+
+
 @pytest.mark.parametrize(("text", "rate"), [("10/m", Rate(count=10, seconds=60)), ("1/30s", Rate(count=1, seconds=30))])
 def test_a_rate_says_how_many_in_what_time(text: str, rate: Rate) -> None:
     assert parse_rate(text) == rate
@@ -60,6 +76,9 @@ def test_a_rate_says_how_many_in_what_time(text: str, rate: Rate) -> None:
     [
         ({"filter": "$.["}, "filter='$.['"),
         ({"filter": 3}, "filter=3"),
+        ({"filter": "$.[["}, "JSONPath predicate (expected a shorthand selector); write"),
+        ({"filter": lambda: True}, "has to take one argument, the event"),
+        ({"partition": 3}, "partition=3 is no JSONPath"),
         ({"partition": "$.["}, "partition='$.['"),
         ({"debounce": "soon"}, "debounce='soon'"),
         ({"throttle": "often"}, "throttle='often'"),

@@ -73,8 +73,8 @@ async def test_a_sensor_that_the_code_switches_off_can_be_resumed(
     ("path", "detail"),
     [
         ("sensors/new_fils", 'There is no sensor "new_fils". Did you mean "new_files"?'),
-        ("sensors/nightly", "nightly is a schedule: use /api/v1/schedules/nightly."),
-        ("schedules/new_files", "new_files is a sensor: use /api/v1/sensors/new_files."),
+        ("sensors/nightly", "nightly is a schedule: say `upwell schedules …`, or use /api/v1/schedules/nightly."),
+        ("schedules/new_files", "new_files is a sensor: say `upwell sensors …`, or use /api/v1/sensors/new_files."),
         ("sources/landing", 'There is no source "landing". Did you mean "files:../landing/orders-*.csv"?'),
         ("sources/zzz", 'There is no source "zzz".'),
     ],
