@@ -43,6 +43,10 @@ from upwell.definitions.event_records import DagsterEvent, EventLogEntry, EventL
 from upwell.definitions.failures import Failure, RetryRequested
 from upwell.definitions.freshness.calendar import BusinessCalendar
 from upwell.definitions.freshness.model import FreshnessPolicy
+from upwell.definitions.freshness_checks import (
+    build_last_update_freshness_checks,
+    build_time_partition_freshness_checks,
+)
 from upwell.definitions.jobs import AssetJobDefinition, define_asset_job
 from upwell.definitions.keys import AssetCheckKey, AssetKey
 from upwell.definitions.metadata import (
@@ -319,12 +323,14 @@ __all__ = [
     "asset_check",
     "asset_sensor",
     "build_init_resource_context",
+    "build_last_update_freshness_checks",
     "build_multi_asset_sensor_context",
     "build_resources",
     "build_run_status_sensor_context",
     "build_schedule_context",
     "build_schedule_from_partitioned_job",
     "build_sensor_context",
+    "build_time_partition_freshness_checks",
     "define_asset_job",
     "input_manager",
     "io_manager",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import anyio
 
@@ -14,10 +15,12 @@ from upwell.clock import Clock, SystemClock
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.project import Project
 from upwell.definitions.selection import select
+from upwell.definitions.updates import Update, UpdateQuestion
 from upwell.errors import DefinitionError, PartitionError
 from upwell.events import Event, LocationFailed, RunCanceled, RunRequested, new_run_id
 from upwell.execution.executors.workers import WorkerExecutor
 from upwell.execution.locations import Locations
+from upwell.execution.updates import answered
 from upwell.journal.database import StoredJournal, open_journal
 from upwell.oneshot.running import run_once
 from upwell.planning.data_times import DataTimes
@@ -81,12 +84,25 @@ async def _run(
         journal.post(event)
         report.tell(event)
 
+    async def updates(questions: Sequence[UpdateQuestion], now: datetime) -> tuple[Update, ...]:
+        await journal.flush()  # what the run just made counts
+        return await answered(journal.queries, graph, questions, now)
+
     states = await journal.queries.asset_states()
     data_times = DataTimes({state.asset: state.data_time for state in states.values()})
     with report.shown():
         tell(run)
         try:
-            await run_once(graph, run.plan, executor, tell, run_id=run.run_id, config=run.config, data_times=data_times)
+            await run_once(
+                graph,
+                run.plan,
+                executor,
+                tell,
+                run_id=run.run_id,
+                config=run.config,
+                data_times=data_times,
+                updates=updates,
+            )
         except anyio.get_cancelled_exc_class():
             tell(RunCanceled(run_id=run.run_id, reason="interrupted"))
             with anyio.CancelScope(shield=True):  # or the next service would take the run up again

@@ -27,6 +27,7 @@ from upwell.definitions.partitions.definition import PartitionsDefinition
 from upwell.definitions.partitions.mapping import PartitionMapping
 from upwell.definitions.retry_policy import RetryPolicy
 from upwell.definitions.specs import UNSET, AssetSpec
+from upwell.definitions.updates import UpdateQuestion
 
 DEFAULT_IO_MANAGER = "io_manager"
 
@@ -112,6 +113,7 @@ class ComputeDefinition:
         pool, timeout, retry_policy: limits for the step; `timeout` in seconds.
         tags: tags of the step (`op_tags`).
         compute_kind: what the user calls the technology.
+        asks: what it wants to know of the journal; `context.update_of(key)` answers.
         file, line: where the function stands.
     """
 
@@ -134,6 +136,7 @@ class ComputeDefinition:
     retry_policy: RetryPolicy | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     compute_kind: str | None = None
+    asks: tuple[UpdateQuestion, ...] = ()
     description: str | None = None
     file: str | None = None
     line: int | None = None

@@ -80,6 +80,7 @@ def _step_node(key: str, compute: ComputeDefinition) -> StepNode:
         pool=compute.pool,
         timeout=compute.timeout,
         retry=compute.retry_policy,
+        asks=compute.asks,
     )
 
 

@@ -14,6 +14,7 @@ from upwell.definitions.partitions.mapping import AnyPartitionMapping
 from upwell.definitions.partitions.union import AnyPartitionsDefinition
 from upwell.definitions.reactions import On
 from upwell.definitions.retry_policy import RetryPolicy
+from upwell.definitions.updates import UpdateQuestion
 from upwell.events import Json
 
 
@@ -66,7 +67,10 @@ class CheckNode:
 
 @dataclass(frozen=True, kw_only=True)
 class StepNode:
-    """One computation: a user function that makes `assets` and evaluates `checks`, given the values of `reads`."""
+    """One computation: a user function that makes `assets` and evaluates `checks`, given the values of `reads`.
+
+    What it `asks` of the journal is answered when it starts.
+    """
 
     key: str
     assets: tuple[str, ...] = ()
@@ -76,6 +80,7 @@ class StepNode:
     pool: str | None = None
     timeout: float | None = None  # seconds
     retry: RetryPolicy | None = None
+    asks: tuple[UpdateQuestion, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

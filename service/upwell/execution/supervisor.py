@@ -61,6 +61,7 @@ from upwell.execution.run_state import (
     StepEnded,
 )
 from upwell.execution.run_under_way import RunPhase, RunUnderWay, log_path
+from upwell.execution.updates import answered
 from upwell.journal.journal import Journal, Record
 from upwell.journal.queries import Queries
 from upwell.journal.views import StepView
@@ -404,6 +405,9 @@ class Supervisor:
         try:
             dynamic = dynamic_keys(graph, step, now)
             task = run.task(step, node, graph.location_of_step[step.step], ticket.attempt, now, dynamic)
+            if node.asks:
+                await self._journal.flush()  # what this run just made counts
+                task = replace(task, updates=await self._read(partial(answered, self._queries, graph, node.asks, now)))
             report = await self._executor.run(task)
         except Exception as error:
             # The executor's own trouble costs this attempt; the station and all other steps go on.

@@ -13,6 +13,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from typing import TypeAlias, assert_never
 
 import anyio
@@ -38,6 +39,7 @@ from upwell.definitions.runs import EPHEMERAL_JOB, DagsterRun, DagsterRunStatus
 from upwell.definitions.selection import CoercibleToAssetSelection, select
 from upwell.definitions.snapshot import Snapshot
 from upwell.definitions.specs import AssetSpec
+from upwell.definitions.updates import Update, UpdateQuestion
 from upwell.errors import RunError, SelectionError
 from upwell.events import (
     Event,
@@ -69,12 +71,14 @@ from upwell.execution.run_state import (
 )
 from upwell.oneshot.instance import DagsterInstance
 from upwell.oneshot.result import ExecuteInProcessResult, KeptValues, RunRecord
+from upwell.oneshot.updates import updates_here
 from upwell.planning.data_times import DataTimes
 from upwell.planning.planner import plan
 from upwell.runtime.messages import StepReport, StepTask
 from upwell.runtime.resources import said_of, with_needed
 
 OnEvent: TypeAlias = Callable[[Event], None]
+AnswerUpdates: TypeAlias = Callable[[Sequence[UpdateQuestion], datetime], Awaitable[tuple[Update, ...]]]
 
 
 def materialize(
@@ -169,6 +173,7 @@ def execute(
         tags=run.tags,
         dynamic=_dynamic_keys(snapshot, instance),
         stop_at_failure=raise_on_error,
+        updates=_updates(snapshot, instance, record),
     )
 
     async def run_it() -> Finish:
@@ -203,10 +208,12 @@ async def run_once(
     tags: Mapping[str, str] | None = None,
     clock: Clock | None = None,
     data_times: DataTimes | None = None,
+    updates: AnswerUpdates | None = None,
 ) -> Finish:
     """Run a plan step by step, telling each event as it happens; for callers who show progress.
 
-    Failures are told, not raised; the answer says whether all went well, or what failed first.
+    Failures are told, not raised; the answer says whether all went well, or what failed first. `updates` answers what
+    checks ask about the past; without it they learn of none.
     """
     one_shot = _OneShot(
         graph,
@@ -219,6 +226,7 @@ async def run_once(
         tags=tags or {},
         stop_at_failure=False,
         data_times=data_times,
+        updates=updates,
     )
     return await one_shot.run()
 
@@ -240,6 +248,7 @@ class _OneShot:
         stop_at_failure: bool,
         dynamic: Mapping[str, Sequence[str]] | None = None,
         data_times: DataTimes | None = None,
+        updates: AnswerUpdates | None = None,
     ) -> None:
         self._graph = graph
         self._executor = executor
@@ -251,6 +260,7 @@ class _OneShot:
         self._dynamic = dynamic
         self._stop_at_failure = stop_at_failure
         self._data_times = data_times or DataTimes()
+        self._updates = updates or _no_updates
         self._state = RunState(steps, lambda key: graph.steps[key].retry)
         self._place = {step.id: index for index, step in enumerate(steps)}
         self._ready: list[tuple[int, int, StartStep]] = []
@@ -290,26 +300,28 @@ class _OneShot:
         step = self._state.step(start.step_id)
         self._tell(StepStarted(run_id=self._run_id, step_id=step.id, attempt=start.attempt))
         reading = self._data_times.reading(self._graph, step.assets, self._clock.now())
-        report = await self._executor.run(self._task(step, start.attempt))
+        report = await self._executor.run(await self._task(step, start.attempt))
         report = replace(report, results=self._data_times.stamped(reading, report.results))
         ended = StepEnded(step_id=step.id, report=report, at=self._clock.now(), chance=random.random())
         self._take(self._state.handle(ended), report)
 
-    def _task(self, step: PlannedStep, attempt: int) -> StepTask:
+    async def _task(self, step: PlannedStep, attempt: int) -> StepTask:
+        asked, now = self._graph.steps[step.step].asks, self._clock.now()
         return StepTask(
             run_id=self._run_id,
             step_id=step.id,
             step=step.step,
             location=self._graph.location_of_step[step.step],
             attempt=attempt,
-            now=self._clock.now(),
+            now=now,
             assets=step.assets,
             checks=step.checks,
             partition=step.partition,
             timeout=self._graph.steps[step.step].timeout,
             config=self._config,
             tags=self._tags,
-            dynamic=self._dynamic if self._dynamic is not None else dynamic_keys(self._graph, step, self._clock.now()),
+            dynamic=self._dynamic if self._dynamic is not None else dynamic_keys(self._graph, step, now),
+            updates=await self._updates(asked, now) if asked else (),
         )
 
     def _take(self, instructions: Sequence[Instruction], report: StepReport | None = None) -> None:
@@ -413,6 +425,20 @@ def _check_partition(
 def _dynamic_keys(snapshot: Snapshot, instance: DagsterInstance) -> dict[str, Sequence[str]]:
     names = {name for node in snapshot.assets if node.partitions is not None for name in node.partitions.dynamic_names}
     return {name: instance.get_dynamic_partitions(name) for name in names}
+
+
+def _updates(snapshot: Snapshot, instance: DagsterInstance, record: RunRecord) -> AnswerUpdates:
+    """Answers what checks ask, by what the instance remembers and the run has done."""
+    partitions = {node.key: node.partitions for node in snapshot.assets}
+
+    async def answer(questions: Sequence[UpdateQuestion], now: datetime) -> tuple[Update, ...]:
+        return updates_here(questions, partitions, instance, record.events, now)
+
+    return answer
+
+
+async def _no_updates(questions: Sequence[UpdateQuestion], now: datetime) -> tuple[Update, ...]:
+    return tuple(Update(asset=question.asset) for question in questions)
 
 
 def _check_whole(steps: Iterable[PlannedStep], chosen: Iterable[str]) -> None:

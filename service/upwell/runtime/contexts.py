@@ -20,6 +20,7 @@ from upwell.definitions.partitions.definition import PartitionKeyRange
 from upwell.definitions.partitions.multi import whole_key, window_of
 from upwell.definitions.partitions.time_windows import TimeWindow
 from upwell.definitions.results import AssetMaterialization, AssetObservation
+from upwell.definitions.updates import Update
 from upwell.events import RunId, new_run_id
 from upwell.runtime.messages import StepTask, TriggerEvent
 
@@ -257,6 +258,15 @@ class AssetCheckExecutionContext(StepContext):
     def check_specs(self) -> Sequence[AssetCheckSpec]:
         """The checks that the function evaluates."""
         return self._compute.checks
+
+    @property
+    def now(self) -> datetime:
+        """The instant at which the step began."""
+        return self._task.now
+
+    def update_of(self, asset: AssetKey) -> Update:
+        """When an asset that the check asks about was updated last, as the journal had it when the step began."""
+        return next(update for update in self._task.updates if update.asset == asset.to_user_string())
 
 
 def build_asset_context(

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from upwell.definitions.snapshot import Snapshot
+from upwell.definitions.updates import Update
 from upwell.events import (
     AssetMaterialized,
     AssetObserved,
@@ -75,7 +76,7 @@ def trigger_events(records: Iterable[Recorded]) -> tuple[TriggerEvent, ...]:
 class StepTask:
     """One attempt of one step. `attempt` counts from 1; `log` is a path below the logs folder.
 
-    `dynamic` has the keys of dynamic partitions that matter to the step, by name.
+    `dynamic` has the keys of dynamic partitions that matter to the step, by name; `updates` answers what it asks.
     """
 
     run_id: RunId
@@ -92,6 +93,7 @@ class StepTask:
     config: Json = None
     tags: Mapping[str, str] = field(default_factory=dict)
     dynamic: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    updates: tuple[Update, ...] = ()
     log: str | None = None
 
 

@@ -1,0 +1,39 @@
+"""Checks of freshness in a real service: their workers have no database, and know all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
+
+DEFINITIONS = """
+from datetime import timedelta
+from upwell import (
+    DailyPartitionsDefinition, asset, build_last_update_freshness_checks, build_time_partition_freshness_checks
+)
+
+@asset(partitions_def=DailyPartitionsDefinition(start_date="2024-01-01"))
+def days(): ...
+
+@asset
+def orders(): ...
+
+by_partition = build_time_partition_freshness_checks(assets=[days], deadline_cron="0 0 * * *")
+by_age = build_last_update_freshness_checks(assets=[orders], lower_bound_delta=timedelta(minutes=5))
+"""
+
+
+def test_a_backfill_of_an_old_partition_does_not_pass_for_the_one_that_is_due(serve: Callable[..., Any]) -> None:
+    service = serve(DEFINITIONS)
+    for run in ({"select": "days", "partition": "2024-01-01"}, {"select": "orders"}):
+        assert httpx.post(f"{service.url}/api/v1/runs", json=run).status_code == 202
+        service.wait_for("run.succeeded")
+    checks = {one["asset"]: one for one in service.get("/api/v1/checks")["checks"]}
+    assert (checks["days"]["status"], checks["days"]["severity"]) == ("failed", "WARN")
+    assert checks["days"]["result"].endswith("is not there")
+    assert checks["orders"]["status"] == "passed"
+    assert "dagster/last_updated_timestamp" in checks["orders"]["metadata"]
