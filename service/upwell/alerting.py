@@ -21,6 +21,7 @@ from upwell.definitions.project import Project
 from upwell.definitions.selection import AssetSelection
 from upwell.errors import DefinitionError, SettingsError, UpwellError
 from upwell.journal.database import StoredJournal
+from upwell.logs import Redact
 
 
 def make_keeper(settings: AlertSettings, journal: StoredJournal, project: Project, clock: Clock) -> IncidentKeeper:
@@ -41,15 +42,17 @@ def make_keeper(settings: AlertSettings, journal: StoredJournal, project: Projec
     )
 
 
-def make_dispatcher(settings: AlertSettings, journal: StoredJournal, project: Project, clock: Clock) -> Dispatcher:
-    """Who tells the sinks.
+def make_dispatcher(
+    settings: AlertSettings, journal: StoredJournal, project: Project, clock: Clock, secrets: Sequence[str] = ()
+) -> Dispatcher:
+    """Who tells the sinks; the values of `secrets` are told to nobody.
 
     Raises:
         SettingsError: a selection that cannot be read.
     """
     outgoing = Outgoing(settings.allow_private)
     outlets = [outlet for sink in settings.sinks if (outlet := _outlet(sink, outgoing, clock)) is not None]
-    return Dispatcher(journal, journal.queries, ProjectSelecting(project), clock, outlets)
+    return Dispatcher(journal, journal.queries, ProjectSelecting(project), clock, outlets, clean=Redact(secrets).text)
 
 
 def make_heartbeat(

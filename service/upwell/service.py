@@ -94,7 +94,7 @@ class Service:
         limits = Limits(max_runs=settings.max_runs, max_steps=settings.max_steps, pools=settings.pools)
         self._supervisor = Supervisor(journal, queries, project, self._executor, clock, limits)
         self._incidents = make_keeper(settings.alerts, journal, project, clock)
-        self._dispatcher = make_dispatcher(settings.alerts, journal, project, clock)
+        self._dispatcher = make_dispatcher(settings.alerts, journal, project, clock, settings.secrets())
         self._freshness = FreshnessWatcher(journal, queries, project, clock)
         self._keeper = FreshnessKeeper(journal, queries, project, clock)
         proofs = (CanaryProbe(journal, clock).prove, self._freshness.prove)

@@ -325,7 +325,7 @@ def told(journal: Kept) -> list[Told]:
 
 @pytest.mark.parametrize("seed", [1])
 async def test_what_is_told_in_a_year_is_what_the_oracle_says(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    # From an event to its alert is a longer way than to what most tests wait for, and with too few turns time itself waits.
+    # It is a long way from an event to its alert: with too few turns of the loop, time itself waits for it.
     monkeypatch.setattr(clock, "_TURNS", 20)
     began = time.monotonic()
     found = world(seed)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from upwell.events import IncidentChanged, IncidentStep, Json, Lateness, Severity
@@ -39,8 +39,9 @@ class Alert:
     alerts: tuple[Alert, ...] = ()
 
 
-def alert_of(event: IncidentChanged) -> Alert:
-    """The alert that tells a change of an incident."""
+def alert_of(event: IncidentChanged, clean: Callable[[str], str] = str) -> Alert:
+    """The alert that tells a change of an incident; `clean` takes secrets out of what user code said."""
+    event = _cleaned(event, clean)
     over = event.change == "closed"
     title = event.summary if event.affected == 0 else f"{event.summary}, and {_more(event.affected)} because of it"
     return Alert(
@@ -88,6 +89,11 @@ def summary_of(alerts: Sequence[Alert]) -> Alert:
         data={"alerts": [{"id": alert.id, "type": alert.type, **alert.data} for alert in alerts]},
         alerts=tuple(alerts),
     )
+
+
+def _cleaned(event: IncidentChanged, clean: Callable[[str], str]) -> IncidentChanged:
+    error = None if event.error is None else replace(event.error, message=clean(event.error.message))
+    return replace(event, summary=clean(event.summary), error=error)
 
 
 def _facts(event: IncidentChanged) -> list[str]:

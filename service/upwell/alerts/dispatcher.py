@@ -40,17 +40,28 @@ class KnowingLater(Knowing, Protocol):
 
 
 class Dispatcher:
-    """Starts a lane for each outlet. One that is new is told what happens from now on."""
+    """Starts a lane for each outlet. One that is new is told what happens from now on.
+
+    Args:
+        clean: takes secrets out of what user code said.
+    """
 
     def __init__(
-        self, journal: Journal, queries: DispatchQueries, knowing: KnowingLater, clock: Clock, outlets: Sequence[Outlet]
+        self,
+        journal: Journal,
+        queries: DispatchQueries,
+        knowing: KnowingLater,
+        clock: Clock,
+        outlets: Sequence[Outlet],
+        *,
+        clean: Callable[[str], str] = str,
     ) -> None:
         self._journal = journal
         self._queries = queries
         self._knowing = knowing
         self._clock = clock
         self._outlets = tuple(outlets)
-        self._lanes = {outlet.name: Lane(outlet, journal, queries, knowing, clock) for outlet in outlets}
+        self._lanes = {outlet.name: Lane(outlet, journal, queries, knowing, clock, clean) for outlet in outlets}
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Tell for ever."""

@@ -75,12 +75,21 @@ class _Due:
 class Lane:
     """Tells one sink, in order, whatever it takes."""
 
-    def __init__(self, outlet: Outlet, journal: Journal, readers: Readers, knowing: Knowing, clock: Clock) -> None:
+    def __init__(
+        self,
+        outlet: Outlet,
+        journal: Journal,
+        readers: Readers,
+        knowing: Knowing,
+        clock: Clock,
+        clean: Callable[[str], str] = str,
+    ) -> None:
         self._outlet = outlet
         self._journal = journal
         self._readers = readers
         self._knowing = knowing
         self._clock = clock
+        self._clean = clean
         self._pace = Pace(outlet.rate, 60.0, clock)
         self._saved = 0
 
@@ -121,7 +130,7 @@ class Lane:
             )
             if wants(self._outlet.reader, event, self._knowing, told=knows):
                 told.add(event.incident)
-                due.append(_Due(alert=alert_of(event), event_id=record.id, since=record.at))
+                due.append(_Due(alert=alert_of(event, self._clean), event_id=record.id, since=record.at))
         return due
 
     async def _knows(self, event: IncidentChanged) -> bool:
