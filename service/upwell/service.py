@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from datetime import timedelta
 from importlib.metadata import version
 
 import anyio
@@ -30,6 +31,7 @@ from upwell.freshness.watcher import FreshnessWatcher
 from upwell.journal.canary import CanaryProbe
 from upwell.journal.database import StoredJournal, open_journal
 from upwell.journal.retention import Pruner
+from upwell.planning.maintenance import PlannedMaintenance
 from upwell.reactor.reactor import Reactor
 from upwell.runtime.messages import LocationSpec
 from upwell.sensing.caller import SensorCaller
@@ -117,6 +119,7 @@ class Service:
                 trusted_proxies=settings.webhook.trusted_proxies,
                 preview_sensor=self._sensors.preview,
                 preview_decisions=self._reactor.preview,
+                maintenance=_maintenance(settings),
             )
         )
         self._pruner = Pruner(journal, clock, settings.retention) if settings.retention else None
@@ -181,6 +184,15 @@ class Service:
                 else:
                     self._cut_short = True
                     everything.cancel()
+
+
+def _maintenance(settings: Settings) -> list[PlannedMaintenance]:
+    return [
+        PlannedMaintenance(
+            select=one.select, cron=one.cron, duration=timedelta(seconds=one.duration), timezone=one.timezone
+        )
+        for one in settings.alerts.maintenance
+    ]
 
 
 def _tokens(settings: Settings) -> list[ApiToken]:
