@@ -148,6 +148,7 @@ from upwell.definitions.sensors import (
     SensorDefinition,
 )
 from upwell.definitions.specs import AssetDep, AssetIn, AssetOut, AssetSpec, apply_freshness_policy
+from upwell.oneshot.automation import EvaluateAutomationConditionsResult, evaluate_automation_conditions
 from upwell.oneshot.instance import DagsterInstance, RunsFilter
 from upwell.oneshot.jobs import Definitions, JobDefinition
 from upwell.oneshot.result import ExecuteInProcessResult
@@ -236,6 +237,7 @@ __all__ = [
     "Enum",
     "EnumValue",
     "EnvVar",
+    "EvaluateAutomationConditionsResult",
     "EventLogEntry",
     "EventLogRecord",
     "ExecuteInProcessResult",
@@ -332,6 +334,7 @@ __all__ = [
     "build_sensor_context",
     "build_time_partition_freshness_checks",
     "define_asset_job",
+    "evaluate_automation_conditions",
     "input_manager",
     "io_manager",
     "materialize",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -77,3 +77,52 @@ def body_without_context() -> None:
 def after(first: object, answer: Any) -> Any:
     """`answer`, once `first` was evaluated: two expressions in a lambda."""
     return answer
+
+
+class Script:
+    """Conditions over time: move the clock, say what happened, evaluate; `log` has what each evaluation requested."""
+
+    def __init__(self, dg: ModuleType, defs: Any, start: str, zone: str = "UTC") -> None:
+        self.dg = dg
+        self.instance = dg.DagsterInstance.ephemeral()
+        self.now = at(start, zone)
+        self.log: list[dict[str, list[str]]] = []
+        self._defs = self._definitions(defs)
+        self._cursor: Any = None
+
+    def _definitions(self, defs: Any) -> Any:
+        return defs if isinstance(defs, self.dg.Definitions) else self.dg.Definitions(assets=list(defs))
+
+    def to(self, text: str, zone: str = "UTC") -> Script:
+        self.now = at(text, zone)
+        return self
+
+    def plus(self, minutes: int) -> Script:
+        # Real minutes: in a zone Python adds those that a clock on the wall shows.
+        self.now = (self.now.astimezone(UTC) + timedelta(minutes=minutes)).astimezone(self.now.tzinfo)
+        return self
+
+    def mat(self, name: str, partition: str | None = None) -> Script:
+        self.instance.report_runless_asset_event(self.dg.AssetMaterialization(name, partition=partition))
+        return self
+
+    def tick(self, defs: Any = None) -> Script:
+        if defs is not None:
+            self._defs = self._definitions(defs)
+        result = self.dg.evaluate_automation_conditions(
+            defs=self._defs, instance=self.instance, cursor=self._cursor, evaluation_time=self.now
+        )
+        self._cursor = result.cursor
+        asked: dict[str, list[str]] = {}
+        for key in sorted(self._defs.resolve_asset_graph().get_all_asset_keys()):
+            if result.get_num_requested(key):
+                asked[key.to_user_string()] = sorted(str(one or "-") for one in result.get_requested_partitions(key))
+        self.log.append(asked)
+        return self
+
+    def fulfil(self) -> Script:
+        """Everything that was requested last was made."""
+        for name, partitions in self.log[-1].items() if self.log else ():
+            for partition in partitions:
+                self.mat(name, None if partition == "-" else partition)
+        return self

@@ -7,6 +7,7 @@ from typing import cast
 
 from upwell.definitions.assets import AssetsDefinition
 from upwell.definitions.compute import ComputeDefinition
+from upwell.definitions.conditions.model import shown_as
 from upwell.definitions.freshness.model import AnyFreshnessPolicy
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.metadata import encode_definition_metadata
@@ -60,7 +61,7 @@ def _asset_node(spec: AssetSpec, one: AssetsDefinition, step: str | None) -> Ass
         # The casts: a definition of another class is among the mistakes, so that this node is not used.
         partitions=cast(AnyPartitionsDefinition | None, spec.partitions_def),
         freshness=cast(AnyFreshnessPolicy | None, spec.freshness_policy),
-        automation=spec.automation_condition.get_label() if spec.automation_condition else None,
+        automation=shown_as(spec.automation_condition) if spec.automation_condition else None,
         on=tuple(map(plain, one.on)),
         on_downstream=one.on_downstream,
         file=one.place.file,

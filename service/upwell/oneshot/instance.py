@@ -6,17 +6,19 @@ The service keeps its history in the journal; this one lives as long as the obje
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
+from upwell.definitions.checks import AssetCheckEvaluation
 from upwell.definitions.event_records import DagsterEvent, EventLogRecord
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.partitions.dynamic import DynamicKeys
 from upwell.definitions.resources import IOManager
 from upwell.definitions.results import AssetMaterialization, AssetObservation
 from upwell.definitions.runs import DagsterRun, DagsterRunStatus
-from upwell.events import RunId
+from upwell.events import PlannedStep, RunId
+from upwell.oneshot.history import Evaluated, History
 from upwell.runtime.io.memory import InMemoryIOManager
 
 
@@ -62,8 +64,9 @@ class Remembered(Protocol):
     def all_events(self) -> Sequence[DagsterEvent]:
         """Everything that happened, in order."""
 
-    def asset_materializations(self) -> Iterable[AssetMaterialization]:
-        """Every materialisation, in order."""
+    @property
+    def steps(self) -> Sequence[PlannedStep]:
+        """What the run was to do."""
 
 
 class DagsterInstance:
@@ -77,6 +80,7 @@ class DagsterInstance:
         self._step_failures: dict[RunId, list[DagsterEvent]] = {}
         self._count = 0
         self._dynamic = DynamicKeys()
+        self.history = History()
 
     @classmethod
     def ephemeral(cls) -> DagsterInstance:
@@ -86,26 +90,38 @@ class DagsterInstance:
     def remember(self, run: DagsterRun, result: Remembered) -> None:
         """Take in a run that has ended."""
         self._runs.append(run)
-        for materialization in result.asset_materializations():
-            self._add(materialization, run.run_id)
+        self.history.plan(result.steps, run.run_id)
+        for event in result.all_events:
+            told = event.materialization or event.observation or event.check_evaluation
+            if told is not None:
+                self._add(told, run.run_id)
         self._step_failures[run.run_id] = [event for event in result.all_events if event.is_step_failure]
         self._changes.append(RunChange(storage_id=len(self._changes) + 1, run=run, event=result.all_events[-1]))
 
-    def report_runless_asset_event(self, asset_event: AssetMaterialization | AssetObservation) -> None:
+    def report_runless_asset_event(
+        self, asset_event: AssetMaterialization | AssetObservation | AssetCheckEvaluation
+    ) -> None:
         """Remember something that happened outside of any run; observations are of no interest here."""
-        if isinstance(asset_event, AssetMaterialization):
-            self._add(asset_event, None)
+        self._add(asset_event, None)
 
-    def _add(self, materialization: AssetMaterialization, run_id: RunId | None) -> None:
+    @property
+    def last_event_id(self) -> int:
+        """The number of the newest materialisation, observation or evaluation of a check; 0 before the first."""
+        return self._count
+
+    def _add(self, told: AssetMaterialization | AssetObservation | AssetCheckEvaluation, run_id: RunId | None) -> None:
         self._count += 1
-        self._records.setdefault(materialization.asset_key, []).append(
-            EventLogRecord(
-                storage_id=self._count,
-                timestamp=time.time(),
-                run_id=run_id,
-                asset_materialization=materialization,
+        number, now = self._count, time.time()
+        if isinstance(told, AssetMaterialization):
+            self._records.setdefault(told.asset_key, []).append(
+                EventLogRecord(storage_id=number, timestamp=now, run_id=run_id, asset_materialization=told)
             )
-        )
+        elif isinstance(told, AssetCheckEvaluation):
+            newest = self.get_latest_materialization_event(told.asset_key)
+            target = newest.storage_id if newest is not None else 0
+            self.history.evaluate(
+                Evaluated(storage_id=number, timestamp=now, run_id=run_id, evaluation=told, target=target)
+            )
 
     def __enter__(self) -> Self:
         return self

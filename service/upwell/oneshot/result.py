@@ -91,6 +91,7 @@ class ExecuteInProcessResult:
         kept: KeptValues,
     ) -> None:
         self._run = run
+        self.steps = steps
         self._planned = {step.step for step in steps}
         self._computations = computations
         self._record = record
