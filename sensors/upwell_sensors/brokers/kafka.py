@@ -41,7 +41,7 @@ class KafkaSource(BrokerSource["ConsumerRecord[bytes, bytes]"]):
         mechanism: str = "SCRAM-SHA-512",
         tls: bool = False,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, url)
         self._pattern = FlatPattern.parse(topic)
         self._servers = [server.strip() for server in url.split(",")]
         self._group = group or durable_name(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
@@ -30,6 +31,9 @@ from upwell_sensors.brokers.topics import MQTT_TOPIC, TopicPattern
 _SESSION = 7 * 24 * 3600  # seconds for which the broker keeps what comes while nobody is there (MQTT 5)
 _TURNS = 100  # of the event loop, in which FastStream hands over what was read before the answer to a ping
 
+# It tells of each connection.
+logging.getLogger("zmqtt").setLevel(logging.WARNING)
+
 
 class MQTTSource(BrokerSource[MQTTMessage]):
     """Hears a topic; the cursor only tells when something was heard, since the position is the broker's session."""
@@ -46,7 +50,7 @@ class MQTTSource(BrokerSource[MQTTMessage]):
         identity: str | None = None,
         version: Literal["5.0", "3.1.1"] = "5.0",
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, url)
         self._pattern = TopicPattern.parse(topic, MQTT_TOPIC)
         self._url = url
         self._qos = QoS(qos)

@@ -45,7 +45,7 @@ class NatsSource(BrokerSource[NatsMessage]):
         durable: str | None = None,
         start: str = "new",
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, url)
         self._pattern = TopicPattern.parse(subject, NATS_SUBJECT)
         self._servers = [server.strip() for server in url.split(",")]
         self._stream = stream

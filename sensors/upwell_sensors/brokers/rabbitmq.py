@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -29,6 +30,10 @@ from upwell_sensors.brokers.source import (
 )
 from upwell_sensors.brokers.topics import AMQP_ROUTING_KEY, TopicPattern
 
+# What they say of a lost connection (that they will make a new one) is not so: the host starts the source again.
+for _library in ("aiormq", "aio_pika"):
+    logging.getLogger(_library).setLevel(logging.CRITICAL)
+
 
 class RabbitMQSource(BrokerSource[RabbitMessage]):
     """Hears a queue; the cursor only tells when something was heard, since the position is the queue itself."""
@@ -43,7 +48,7 @@ class RabbitMQSource(BrokerSource[RabbitMessage]):
         queue: str | None = None,
         identity: str | None = None,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, url)
         self._url = url
         self._pattern = None if topic is None else TopicPattern.parse(topic, AMQP_ROUTING_KEY)
         self._exchange = exchange

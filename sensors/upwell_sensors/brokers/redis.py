@@ -48,7 +48,7 @@ class RedisStreamSource(BrokerSource[Entry]):
         start: str = "new",
         field: str | None = None,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, url)
         self._stream = stream
         self._url = url
         self._group = group or durable_name(name)

@@ -43,8 +43,9 @@ class BrokerSource(ABC, Generic[M]):
     host starts it again: what was not acknowledged then comes first, in order.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, url: str) -> None:
         self.name = name
+        self.address = _without_credentials(url)
 
     async def events(self, cursor: Cursor, clock: Clock) -> AsyncIterator[Sequence[MessageReceived]]:
         inflow: Inflow[M] = Inflow(IN_FLIGHT)
@@ -52,7 +53,7 @@ class BrokerSource(ABC, Generic[M]):
         # As FastStream's own tasks: no cancel scope stays open over a `yield`.
         look_after_it = asyncio.create_task(self._look_after_it(inflow, clock))
         try:
-            await self._start(broker, inflow, cursor, clock)
+            await self._begin(broker, inflow, cursor, clock)
             while True:
                 await self._before_waiting(inflow)
                 messages = await inflow.next(_BATCH)
@@ -68,6 +69,15 @@ class BrokerSource(ABC, Generic[M]):
             with anyio.move_on_after(_PATIENCE, shield=True):
                 await asyncio.wait([look_after_it])
                 await self._leave(broker, unacknowledged)
+
+    async def _begin(self, broker: Any, inflow: Inflow[M], cursor: Cursor, clock: Clock) -> None:
+        try:
+            await self._start(broker, inflow, cursor, clock)
+        except SourceError:
+            raise
+        except Exception as error:
+            reason = str(error) or type(error).__name__
+            raise SourceError(f"{self.name}: nothing can be heard from {self.address}: {reason}") from error
 
     async def _look_after_it(self, inflow: Inflow[M], clock: Clock) -> None:
         try:
@@ -135,6 +145,11 @@ def durable_name(source: str) -> str:
     """What a source is called at its broker unless the user says otherwise; the same each time."""
     plain = re.sub(r"[^A-Za-z0-9_]+", "-", source).strip("-")
     return f"upwell-{plain}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
+
+
+def _without_credentials(url: str) -> str:
+    """Where the servers are (several between commas), without user, password and options."""
+    return re.sub(r"//[^,]*@", "//", url).partition("?")[0]
 
 
 def in_utc(at: datetime | None) -> datetime | None:

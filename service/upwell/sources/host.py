@@ -17,7 +17,7 @@ from upwell.clock import Clock
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.project import Project
 from upwell.definitions.reactions import SourceSpec
-from upwell.errors import JournalUnavailable, SourceError
+from upwell.errors import JournalUnavailable, SourceError, UpwellError
 from upwell.events import Event, Json, ListeningPaused, ListeningResumed
 from upwell.sources.secrets import resolved
 from upwell.sources.source import Emitted, EventSource
@@ -172,7 +172,7 @@ class SourceHost:
             running.ended.set()
 
     async def _keep_going(self, spec: SourceSpec) -> None:
-        pause = _FIRST_PAUSE
+        pause, last = _FIRST_PAUSE, ""
         while True:
             committed = 0
             try:
@@ -185,9 +185,11 @@ class SourceHost:
                 raise SourceError(f"source {spec.name!r} ended; a source goes on for ever, or raises")
             except Exception as error:
                 pause = _FIRST_PAUSE if committed else pause
-                log.error(
-                    "source.failed", source=spec.name, error=str(_innermost(error)), retry_in=pause, exc_info=error
-                )
+                reason = _reason(error)
+                # A sentence meant for people says everything; anything else shows its traceback once.
+                trace = None if isinstance(_innermost(error), UpwellError) or reason == last else error
+                log.error("source.failed", source=spec.name, error=reason, retry_in=pause, exc_info=trace)
+                last = reason
             await self._clock.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -219,6 +221,11 @@ class SourceHost:
             await self._clock.sleep(pause)
             pause = min(2 * pause, _LONGEST_RETRY)
         return len(batch)
+
+
+def _reason(error: Exception) -> str:
+    cause = _innermost(error)
+    return str(cause) or type(cause).__name__
 
 
 def _innermost(error: BaseException) -> BaseException:

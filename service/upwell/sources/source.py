@@ -30,8 +30,9 @@ class EventSource(Protocol):
         """Yield events as they happen, in batches, for ever, starting from what `cursor` remembers.
 
         The host commits each batch before it asks for the next one: when the generator goes on after a `yield`,
-        those events and their cursor are on disk, and a broker may be told so. It raises when it cannot go on;
-        the host then starts it again, after a pause, from the cursor of the last commit. It must pick up what
+        those events and their cursor are on disk, and a broker may be told so. It raises when it cannot go on (a
+        `SourceError` where a sentence says everything: it is logged without a traceback); the host then starts it
+        again, after a pause, from the cursor of the last commit. It must pick up what
         happened while it was not running (marked `caught_up`), and must not yield the same thing twice for one
         cursor.
         """

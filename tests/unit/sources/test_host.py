@@ -147,6 +147,19 @@ async def test_a_source_that_fails_is_logged_by_name_and_starts_again_from_its_l
     assert (failure["source"], failure["error"], failure["log_level"]) == ("queue:a", "the broker hung up", "error")
 
 
+async def test_the_traceback_of_a_source_that_fails_again_and_again_is_told_once() -> None:
+    bench = Bench(queue())
+    bench.outside.fails_at = 1
+    bench.outside.send(1)
+    with structlog.testing.capture_logs() as logs:
+        async with bench.hosting():
+            await bench.clock.advance(10)
+    told = [line["exc_info"] is not None for line in logs if line["event"] == "source.failed"]
+    assert told[0]
+    assert len(told) > 3
+    assert not any(told[1:])
+
+
 async def test_the_pauses_before_a_failing_source_grow_up_to_a_minute() -> None:
     bench = Bench(queue())
     bench.outside.fails_at = 1
