@@ -538,6 +538,7 @@ class Lateness:
     deadline: datetime | None = None
     last_materialized: datetime | None = None
     overdue_seconds: float = 0.0
+    caught_up: bool = False  # it was so while the service was down
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -102,6 +102,8 @@ def _facts(event: IncidentChanged) -> list[str]:
         facts.append(f"last made: {_instant(late.last_materialized) if late.last_materialized else 'never'}")
         if late.deadline is not None:
             facts.append(f"deadline: {_instant(late.deadline)}")
+        if late.caught_up:
+            facts.append("found when the service was started: it was down at that time")
     if event.error is not None:
         facts.append(f"error: {event.error.type}: {event.error.message}"[:500])
     if event.run_id is not None:
@@ -124,6 +126,7 @@ def _lateness(late: Lateness) -> dict[str, Json]:
         "deadline": None if late.deadline is None else late.deadline.isoformat(),
         "last_materialized": None if late.last_materialized is None else late.last_materialized.isoformat(),
         "overdue_seconds": late.overdue_seconds,
+        "caught_up": late.caught_up,
     }
 
 

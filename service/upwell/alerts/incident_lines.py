@@ -10,6 +10,7 @@ from upwell.events import (
     AlertFailed,
     AlertsSilenced,
     IncidentChanged,
+    Json,
     Lateness,
     SilenceEnded,
 )
@@ -90,7 +91,7 @@ def _freshness_line(event: IncidentChanged, lateness: Lateness) -> LogLine | Non
         return None
     level, name = named
     # Every field is there on every line, null or not: alerting rules are written against them.
-    fields = {
+    fields: dict[str, Json] = {
         "asset": event.subject,
         "state": lateness.state,
         "previous_state": lateness.previous_state,
@@ -102,6 +103,8 @@ def _freshness_line(event: IncidentChanged, lateness: Lateness) -> LogLine | Non
         "affected_count": event.affected,
         "incident": event.incident,
     }
+    if lateness.caught_up:
+        fields["caught_up"] = True
     return LogLine(level=level, event=name, fields=fields)
 
 

@@ -246,6 +246,7 @@ def _lateness(change: FreshnessChanged) -> Lateness:
         deadline=change.deadline,
         last_materialized=change.last_materialized,
         overdue_seconds=change.overdue_seconds,
+        caught_up=change.caught_up,
     )
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import anyio
 import httpx
+
+from upwell.alerts.trust import trusting
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -45,6 +48,7 @@ class Outgoing:
 
     def __init__(self, allow_private: Sequence[Network] = ()) -> None:
         self._allowed = tuple(allow_private)
+        self._trust: ssl.SSLContext | None = None  # made when it is needed: that takes a while
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """Every address of `host`, each one that may be called.
@@ -88,6 +92,11 @@ class Outgoing:
         """Ask for an address; see `post`."""
         return await self._call("GET", url, b"", {}, timeout)
 
+    def _trusting(self) -> ssl.SSLContext:
+        if self._trust is None:
+            self._trust = trusting()
+        return self._trust
+
     async def _call(self, method: str, url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Reply:
         try:
             target = httpx.URL(url)
@@ -99,7 +108,9 @@ class Outgoing:
         with anyio.fail_after(timeout):
             addresses = await self.addresses(target.host, port)
             # trust_env: a proxy that the environment names would be what is connected to, unchecked.
-            async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=timeout) as client:
+            async with httpx.AsyncClient(
+                trust_env=False, follow_redirects=False, timeout=timeout, verify=self._trusting()
+            ) as client:
                 for place, address in enumerate(addresses, start=1):
                     request = _request(client, method, target, address, body, headers)
                     try:

@@ -19,6 +19,7 @@ class IncidentLateness(Answer):
     deadline: datetime | None
     last_materialized: datetime | None
     overdue_seconds: float
+    caught_up: bool
 
 
 class Incident(Answer):

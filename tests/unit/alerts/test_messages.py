@@ -52,6 +52,11 @@ def test_an_alert_says_what_is_to_blame_and_what_is_so_because_of_it() -> None:
     assert alert.data["affected"] == ["mart"]
 
 
+def test_what_was_found_after_the_service_had_been_down_says_so() -> None:
+    late = Lateness(state="FAIL", previous_state="PASS", deadline=NOON, caught_up=True)
+    assert "it was down at that time" in alert_of(changed(lateness=late)).text
+
+
 def test_of_many_that_are_affected_the_first_are_named_and_all_are_counted() -> None:
     members = tuple(Member(name=f"m{number:05}", since=NOON) for number in range(10_000))
     alert = alert_of(changed(joined=members, affected=10_000))

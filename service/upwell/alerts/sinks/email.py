@@ -15,6 +15,7 @@ import anyio.to_thread
 from upwell.alerts.alert import Alert
 from upwell.alerts.outgoing import Outgoing
 from upwell.alerts.sinks.sink import AlertRefused, SinkOptions
+from upwell.alerts.trust import trusting
 from upwell.clock import Clock
 
 
@@ -46,10 +47,11 @@ class EmailSink:
             await anyio.to_thread.run_sync(self._send, address, message, abandon_on_cancel=True)
 
     def _send(self, address: str, message: EmailMessage) -> None:
-        context = ssl.create_default_context()
+        context = trusting()
         kind = _TlsServer(address, context) if self._at_once else _Server(address)
         try:
             with kind.connect(self._host, self._port, self._timeout) as server:
+                server.ehlo_or_helo_if_needed()  # before, nothing is known of what it offers
                 if not self._at_once and server.has_extn("starttls"):
                     server.starttls(context=context)
                     server.ehlo()
