@@ -7,6 +7,7 @@ from collections import Counter as Tally
 import anyio
 import anyio.abc
 import anyio.lowlevel
+import anyio.to_thread
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -110,4 +111,6 @@ class Metrics:
         states = Tally(self._freshness.states)
         for state in ("PASS", "WARN", "FAIL", "UNKNOWN", "NOT_APPLICABLE"):
             self._fresh.labels(state).set(states[state])
-        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
+        await self._freshness.refresh()
+        text = await anyio.to_thread.run_sync(generate_latest, self._registry)  # long, where there are many assets
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
