@@ -39,7 +39,7 @@ from upwell.events import (
 )
 from upwell.journal.database import StoredJournal, open_journal
 from upwell.journal.journal import Progress, Record
-from upwell.journal.views import CheckState, FreshnessRow, LocationView, RunView
+from upwell.journal.views import CheckState, FreshnessRow, LocationView, PartitionSummary, RunView
 
 pytestmark = pytest.mark.anyio
 
@@ -207,6 +207,19 @@ async def test_partitions_and_what_was_ever_materialized(journal: StoredJournal)
     wanted = {("a", key) for key in [*keys, "never", "unknown"]} | {("a", None), ("b", None), ("whole", None)}
     assert await journal.queries.materialized(wanted) == {("a", key) for key in keys} | {("a", None), ("whole", None)}
     assert (await journal.queries.asset_states(["a"]))["a"].partitions_materialized == 1000
+
+
+async def test_partitions_in_figures_with_the_newest_alone(journal: StoredJournal) -> None:
+    keys = [f"{number:04}" for number in range(100)]
+    await journal.append(*(AssetMaterialized(asset="a", partition=key) for key in keys))
+    await journal.append(AssetFailed(asset="a", partition="0001", error=ERROR))
+    await journal.append(AssetFailed(asset="a", partition="never", error=ERROR))
+    await journal.append(AssetFailed(asset="a", partition="0002", error=ERROR), AssetMaterialized(asset="b"))
+    await journal.append(AssetMaterialized(asset="a", partition="0002"))
+    summary = await journal.queries.partition_summary("a", 4)
+    assert (summary.materialized, summary.failed) == (100, 2)
+    assert [state.partition for state in summary.newest] == ["0002", "never", "0001", "0099"]
+    assert await journal.queries.partition_summary("b", 4) == PartitionSummary(materialized=0, failed=0, newest=())
 
 
 async def test_the_newest_evaluation_of_each_check(journal: StoredJournal) -> None:

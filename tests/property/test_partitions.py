@@ -78,6 +78,7 @@ def test_first_last_next_and_previous_agree_with_the_list(
     keys = list(definition.get_partition_keys(now))
     assert definition.get_first_partition_key(now) == (keys[0] if keys else None)
     assert definition.get_last_partition_key(now) == (keys[-1] if keys else None)
+    assert definition.get_num_partitions(now) == len(keys)
     for earlier, later in pairwise(keys):
         assert definition.get_next_partition_key(earlier, now) == later
         assert definition.get_prev_partition_key(later) == earlier

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import structlog
 from pydantic import ValidationError
 from pydantic_core import from_json
-from sqlalchemy import ColumnElement, RowMapping, false, func, select, union_all
+from sqlalchemy import ColumnElement, RowMapping, and_, false, func, select, union_all
 
 from upwell.events import Json, decode
 from upwell.journal import rows, tables
@@ -25,6 +25,7 @@ from upwell.journal.views import (
     LocationView,
     NewestMade,
     PartitionState,
+    PartitionSummary,
     RunStatus,
     RunView,
     StepView,
@@ -120,6 +121,22 @@ class Queries(AlertingQueries):
         partitions = tables.asset_partitions
         query = select(partitions).where(partitions.c.asset == asset).order_by(partitions.c.partition)
         return {row["partition"]: rows.partition_state(row) for row in await self._rows(query)}
+
+    async def partition_summary(self, asset: str, limit: int) -> PartitionSummary:
+        """The partitions of an asset in figures, with the newest `limit`; the others are counted, not read."""
+        partitions = tables.asset_partitions
+        key = partitions.c
+        failing = and_(key.asset == asset, key.failed_id > key.materialized_id)
+        counts: Query = select(
+            func.count().filter(key.materialized_id > 0).label("made"), func.count().filter(failing).label("failed")
+        )
+        [count] = await self._rows(counts.where(key.asset == asset))
+        made = select(partitions).where(key.asset == asset).order_by(key.materialized_id.desc()).limit(limit)
+        failed = select(partitions).where(failing).order_by(key.failed_id.desc()).limit(limit if count["failed"] else 0)
+        found = {row["partition"]: row for query in (made, failed) for row in await self._rows(query)}
+        states = map(rows.partition_state, found.values())
+        newest = sorted(states, key=lambda state: max(state.materialized_id, state.failed_id), reverse=True)
+        return PartitionSummary(materialized=count["made"], failed=count["failed"], newest=tuple(newest[:limit]))
 
     async def partitions_made(self, asset: str, since: datetime) -> list[tuple[str, int]]:
         """The partitions of an asset that were last made since then, each with the event that said so."""

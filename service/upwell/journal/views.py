@@ -128,6 +128,15 @@ class PartitionState:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PartitionSummary:
+    """How many partitions of an asset are there or failed last, and those that something happened to last."""
+
+    materialized: int
+    failed: int
+    newest: tuple[PartitionState, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CheckState:
     """The newest evaluation of a check."""
 

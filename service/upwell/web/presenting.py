@@ -18,13 +18,23 @@ from upwell.definitions.snapshot import AssetNode, CheckNode
 from upwell.events import PlannedStep, encode
 from upwell.journal.journal import Record
 from upwell.journal.projections import run_of, source_of
-from upwell.journal.views import AssetState, CheckState, FreshnessRow, PartitionState, RunView, StepView
+from upwell.journal.views import (
+    AssetState,
+    CheckState,
+    FreshnessRow,
+    PartitionState,
+    PartitionSummary,
+    RunView,
+    StepView,
+)
 from upwell.planning.blame import Blame
 from upwell.planning.status import AssetStatus
 from upwell.web import models
 from upwell.web.freshness_now import deadline_in_force
 
-_RECENT_PARTITIONS = 50
+RECENT_PARTITIONS = 50
+"""The newest partitions of an asset that are shown one by one."""
+
 _MOST_KEYS = 1000
 
 _POLICY: TypeAdapter[AnyFreshnessPolicy] = TypeAdapter(AnyFreshnessPolicy)
@@ -144,9 +154,7 @@ def present_asset(key: str, present: Present) -> models.Asset:
     )
 
 
-def present_asset_detail(
-    key: str, present: Present, partitions: Mapping[str, PartitionState], now: datetime
-) -> models.AssetDetail:
+def present_asset_detail(key: str, present: Present, partitions: PartitionSummary, now: datetime) -> models.AssetDetail:
     node = present.graph.assets[key]
     checks = present.graph.checks_of(key)
     return models.AssetDetail(
@@ -256,16 +264,13 @@ def _failure(state: AssetState) -> models.Failure | None:
     return models.Failure(event_id=state.failed_id, at=state.failed_at, run_id=state.failed_run, error=state.error)
 
 
-def _partitions(
-    definition: AnyPartitionsDefinition, states: Mapping[str, PartitionState], now: datetime
-) -> models.Partitions:
-    newest = sorted(states.values(), key=lambda state: max(state.materialized_id, state.failed_id), reverse=True)
+def _partitions(definition: AnyPartitionsDefinition, summary: PartitionSummary, now: datetime) -> models.Partitions:
     listed = isinstance(definition, StaticPartitionsDefinition | DynamicPartitionsDefinition)
     return models.Partitions(
-        materialized=sum(state.materialized_id > 0 for state in newest),
-        failed=sum(state.failed_id > state.materialized_id for state in newest),
+        materialized=summary.materialized,
+        failed=summary.failed,
         total=definition.get_num_partitions(now),
-        recent=tuple(_partition(state) for state in newest[:_RECENT_PARTITIONS]),
+        recent=tuple(map(_partition, summary.newest)),
         keys=tuple(definition.get_partition_keys(now)[:_MOST_KEYS]) if listed else (),
         dynamic=definition.dynamic_names,
     )

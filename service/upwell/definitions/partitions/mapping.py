@@ -188,8 +188,7 @@ AnyPartitionMapping: TypeAlias = Annotated[
 def default_mapping(
     up_def: AnyPartitionsDefinition | None, down_def: AnyPartitionsDefinition | None
 ) -> AnyPartitionMapping:
-    """What holds when nobody said: all, when either has no partitions; else the dimension that both have, overlapping
-    windows, or the same key."""
+    """What holds when nobody said: all partitions, where one has none; else a common dimension, windows or the key."""
     if up_def is None or down_def is None:
         return AllPartitionMapping()
     if isinstance(up_def, MultiPartitionsDefinition) != isinstance(down_def, MultiPartitionsDefinition):
@@ -355,17 +354,15 @@ def _links(
     if isinstance(up_def, MultiPartitionsDefinition):
         if down_def is not None and not isinstance(down_def, MultiPartitionsDefinition):
             name, same = single_dimension(up_def, down_def, wanted)
-            return [Link(up=name, down=None, mapping=_within(same))]
+            return [
+                Link(up=name, down=None, mapping=IdentityPartitionMapping() if same else TimeWindowPartitionMapping())
+            ]
     elif isinstance(down_def, MultiPartitionsDefinition):
         name, same = single_dimension(down_def, up_def, wanted)
-        return [Link(up=None, down=name, mapping=_within(same))]
+        return [Link(up=None, down=name, mapping=IdentityPartitionMapping() if same else TimeWindowPartitionMapping())]
     raise DagsterInvalidDefinitionError(
         "a MultiToSingleDimensionPartitionMapping stands between partitions of several dimensions and of one"
     )
-
-
-def _within(same: bool) -> OneDimensionMapping:
-    return IdentityPartitionMapping() if same else TimeWindowPartitionMapping()
 
 
 def _crossed(definition: AnyPartitionsDefinition, found: Mapping[str | None, Keys], now: datetime) -> Keys:

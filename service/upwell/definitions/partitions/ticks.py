@@ -39,6 +39,9 @@ class Ticks(Protocol):
     def before(self, instant: datetime) -> datetime:
         """The last tick earlier than `instant`."""
 
+    def count(self, low: datetime, high: datetime) -> int:
+        """How many ticks there are from the tick `low` up to the tick `high`, not included."""
+
 
 def at_or_after(ticks: Ticks, instant: datetime) -> datetime:
     """The first tick that is not earlier than `instant`."""
@@ -72,6 +75,9 @@ class HourlyTicks:
     def before(self, instant: datetime) -> datetime:
         return self.anchor + (math.ceil((instant - self.anchor) / _HOUR) - 1) * _HOUR
 
+    def count(self, low: datetime, high: datetime) -> int:
+        return max(0, round((high - low) / _HOUR))
+
 
 @dataclass(frozen=True)
 class CalendarTicks:
@@ -81,6 +87,7 @@ class CalendarTicks:
     at: time
     next_day: Callable[[date, int], date]
     """The nearest scheduled day from a date on (itself included), forward (1) or backward (-1)."""
+    every_day: bool = False
     repeats_hours: bool = False
 
     def after(self, instant: datetime) -> datetime:
@@ -94,6 +101,11 @@ class CalendarTicks:
         while (tick := self._on(day)) >= instant:
             day = self.next_day(day - _DAY, -1)
         return tick
+
+    def count(self, low: datetime, high: datetime) -> int:
+        if not self.every_day:
+            return _counted(self, low, high)
+        return max(0, (high.astimezone(self.zone).date() - low.astimezone(self.zone).date()).days)
 
     def _on(self, day: date) -> datetime:
         wall = datetime.combine(day, self.at)
@@ -117,8 +129,18 @@ class CronTicks:
     def before(self, instant: datetime) -> datetime:
         return self._step(instant, reverse=True)
 
+    def count(self, low: datetime, high: datetime) -> int:
+        return _counted(self, low, high)
+
     def _step(self, instant: datetime, *, reverse: bool) -> datetime:
         return next(CronSim(self.cron, instant.astimezone(self.zone), reverse=reverse)).astimezone(UTC)
+
+
+def _counted(ticks: Ticks, low: datetime, high: datetime) -> int:
+    found = 0
+    while low < high:
+        found, low = found + 1, ticks.after(low)
+    return found
 
 
 def localized(wall: datetime, zone: ZoneInfo) -> datetime:
@@ -170,7 +192,7 @@ def _calendar(fields: list[str], zone: ZoneInfo) -> Ticks | None:
         return None
     at = time(int(hour), int(minute))
     if day == weekday == "*":
-        return CalendarTicks(zone, at, lambda day, step: day)
+        return CalendarTicks(zone, at, lambda day, step: day, every_day=True)
     if day == "*" and weekday.isdigit():
         return CalendarTicks(zone, at, _weekly(int(weekday) % 7))
     if day.isdigit() and weekday == "*":

@@ -159,6 +159,13 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
             return reached
         return at_or_before(self.ticks, self.end_at)
 
+    def get_num_partitions(
+        self,
+        current_time: datetime | None = None,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> int:
+        return self.ticks.count(self.first_start, self.last_end(moment(current_time)))
+
     def get_partition_keys(
         self,
         current_time: datetime | None = None,

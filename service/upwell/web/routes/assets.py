@@ -8,6 +8,7 @@ from upwell.web import models
 from upwell.web.catalogue import find_asset, read_present, selected
 from upwell.web.parts import Parts
 from upwell.web.presenting import (
+    RECENT_PARTITIONS,
     present_asset,
     present_asset_detail,
     present_check,
@@ -31,7 +32,8 @@ async def get_asset(key: str, parts: Parts) -> models.AssetDetail:
     """One asset; its key may hold slashes."""
     find_asset(parts, key)
     present = await read_present(parts)
-    return present_asset_detail(key, present, await parts.queries.partitions(key), parts.clock.now())
+    summary = await parts.queries.partition_summary(key, RECENT_PARTITIONS)
+    return present_asset_detail(key, present, summary, parts.clock.now())
 
 
 @router.get("/lineage")
