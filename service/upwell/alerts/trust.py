@@ -1,4 +1,4 @@
-"""Whose certificates are believed: those of the system, of SSL_CERT_FILE and SSL_CERT_DIR, and those that come with us."""
+"""Whose certificates are believed: the system's, those of SSL_CERT_FILE and SSL_CERT_DIR, and certifi's."""
 
 from __future__ import annotations
 
