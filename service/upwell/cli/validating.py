@@ -9,10 +9,15 @@ import typer
 from upwell.cli.definitions import find_definitions, problem
 from upwell.cli.options import Files, Json, Modules, quiet_settings, required_specs
 from upwell.cli.output import print_json, say
+from upwell.definitions.conditions.unheeded import unheeded, unheeded_note
+from upwell.errors import DefinitionError
 
 
 def validate(file: Files = None, module: Modules = None, as_json: Json = False) -> None:
-    """Load definitions and print each problem with its file and line; the exit code is 1 when there is one."""
+    """Load definitions and print each problem with its file and line; the exit code is 1 when there is one.
+
+    Notes say what is valid and does not do what one would expect of it.
+    """
     settings = quiet_settings(file, module)
     specs = required_specs(settings)
     found = find_definitions(specs, settings.home)
@@ -26,9 +31,13 @@ def validate(file: Files = None, module: Modules = None, as_json: Json = False) 
         "sensors": len(found.graph.sensors) - schedules,
         "schedules": schedules,
     }
+    notes = [
+        str(problem("", DefinitionError(f"note: {unheeded_note(node)}", file=node.file, line=node.line)))
+        for node in unheeded(found.graph.assets.values())
+    ]
     if as_json:
-        print_json({"valid": not problems, "problems": [asdict(one) for one in problems], **counts})
-    for one in () if as_json else problems:
+        print_json({"valid": not problems, "problems": [asdict(one) for one in problems], "notes": notes, **counts})
+    for one in () if as_json else (*problems, *notes):
         say(str(one))
     if problems:
         raise typer.Exit(1)

@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from upwell import logs
 from upwell.clock import Clock
+from upwell.definitions.conditions.unheeded import unheeded, unheeded_note
 from upwell.definitions.project import Project
 from upwell.definitions.snapshot import Snapshot
 from upwell.errors import DefinitionError
@@ -206,6 +207,8 @@ class Locations:
             duration=self._clock.monotonic() - started_at,
         )
         self._told(place, event)
+        for node in unheeded(report.snapshot.assets):
+            log.warning("automation.unheeded", asset=node.key, condition=node.automation, reason=unheeded_note(node))
 
     def _take_over(
         self, place: _Location, pool: WorkerPool, crew: EvaluatorCrew | None, report: LocationReport

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from upwell.definitions.conditions.model import EAGER
+from upwell.definitions.conditions.unheeded import is_unheeded, unheeded_note
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.reactions import On
 from upwell.definitions.snapshot import SensorNode
@@ -85,7 +86,9 @@ def _listens(key: str, graph: AssetGraph, feeds: Feeding, now: Circumstances) ->
     node = graph.assets[key]
     if node.on:
         yield f"{key} listens to {named([_heard(on, now) for on in node.on])}."
-    if node.automation not in (None, EAGER):
+    if is_unheeded(node):
+        yield f"Nothing is made of its automation condition {node.automation}: {unheeded_note(node)}."
+    elif node.automation not in (None, EAGER):
         yield f"Its automation condition decides when it is made: {node.automation}."
     others = [asset for asset in feeds.assets if asset != key]
     if others:

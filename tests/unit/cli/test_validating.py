@@ -21,6 +21,21 @@ def test_valid_definitions_are_counted(upwell: Callable[..., Any], project: Path
     assert (result.exit_code, result.stdout) == (0, "valid: 1 asset, 2 sensors, 1 schedule\n")
 
 
+def test_a_condition_that_the_service_does_not_act_on_is_noted(upwell: Callable[..., Any], project: Path) -> None:
+    (project / "definitions.py").write_text(
+        "from upwell import AutomationCondition as C, asset\n"
+        "@asset(automation_condition=C.eager())\ndef followed(): ...\n"
+        "@asset(automation_condition=C.on_missing())\ndef waiting(): ...\n"
+        "@asset(automation_condition=C.eager().without(C.in_latest_time_window()))\ndef changed(): ...\n"
+    )
+    result = upwell("validate")
+    assert result.exit_code == 0
+    assert "definitions.py:4: note: the service does not act on the automation condition on_missing" in result.stdout
+    assert "condition eager (changed) of 'changed'" in result.stdout
+    assert "'followed'" not in result.stdout
+    assert len(json.loads(upwell("validate", "--json").stdout)["notes"]) == 2
+
+
 @pytest.mark.parametrize(
     ("code", "line", "message"),
     [
