@@ -68,6 +68,18 @@ from upwell.definitions.metadata import (
     UrlMetadataValue,
 )
 from upwell.definitions.multi_asset_decorator import multi_asset
+from upwell.definitions.ops.config import ConfigMapping, config_mapping
+from upwell.definitions.ops.hooks import HookDefinition, failure_hook, success_hook
+from upwell.definitions.ops.inputs_outputs import DynamicOut, DynamicOutput, GraphIn, GraphOut, In, Nothing, Out
+from upwell.definitions.ops.op import OpDefinition, op
+from upwell.definitions.ops.partitioned_config import (
+    PartitionedConfig,
+    daily_partitioned_config,
+    hourly_partitioned_config,
+    monthly_partitioned_config,
+    static_partitioned_config,
+    weekly_partitioned_config,
+)
 from upwell.definitions.partitioned_schedules import (
     UnresolvedPartitionedAssetScheduleDefinition,
     build_schedule_from_partitioned_job,
@@ -150,7 +162,9 @@ from upwell.definitions.sensors import (
 from upwell.definitions.specs import AssetDep, AssetIn, AssetOut, AssetSpec, apply_freshness_policy
 from upwell.oneshot.automation import EvaluateAutomationConditionsResult, evaluate_automation_conditions
 from upwell.oneshot.instance import DagsterInstance, RunsFilter
-from upwell.oneshot.jobs import Definitions, JobDefinition
+from upwell.oneshot.job import JobDefinition
+from upwell.oneshot.jobs import Definitions
+from upwell.oneshot.ops import GraphDefinition, graph, job
 from upwell.oneshot.result import ExecuteInProcessResult
 from upwell.oneshot.running import materialize
 from upwell.runtime.building_contexts import (
@@ -164,6 +178,7 @@ from upwell.runtime.io.contexts import InputContext, OutputContext
 from upwell.runtime.io.filesystem import FilesystemIOManager
 from upwell.runtime.io.memory import InMemoryIOManager
 from upwell.runtime.multi_asset_context import MultiAssetSensorEvaluationContext
+from upwell.runtime.ops.contexts import HookContext, OpExecutionContext, build_hook_context, build_op_context
 from upwell.runtime.resources import InitResourceContext, build_init_resource_context, build_resources
 from upwell.runtime.sensor_contexts import (
     RunFailureSensorContext,
@@ -201,6 +216,7 @@ __all__ = [
     "BoolSource",
     "BusinessCalendar",
     "Config",
+    "ConfigMapping",
     "ConfigurableIOManager",
     "ConfigurableIOManagerFactory",
     "ConfigurableResource",
@@ -233,6 +249,8 @@ __all__ = [
     "Definitions",
     "DeleteDynamicPartitionsRequest",
     "DimensionPartitionMapping",
+    "DynamicOut",
+    "DynamicOutput",
     "DynamicPartitionsDefinition",
     "Enum",
     "EnumValue",
@@ -246,10 +264,16 @@ __all__ = [
     "FilesystemIOManager",
     "FloatMetadataValue",
     "FreshnessPolicy",
+    "GraphDefinition",
+    "GraphIn",
+    "GraphOut",
+    "HookContext",
+    "HookDefinition",
     "HourlyPartitionsDefinition",
     "IOManager",
     "IOManagerDefinition",
     "IdentityPartitionMapping",
+    "In",
     "InMemoryIOManager",
     "InitResourceContext",
     "InputContext",
@@ -275,13 +299,18 @@ __all__ = [
     "MultiToSingleDimensionPartitionMapping",
     "Noneable",
     "NotebookMetadataValue",
+    "Nothing",
     "NullMetadataValue",
     "ObserveResult",
+    "OpDefinition",
+    "OpExecutionContext",
+    "Out",
     "Output",
     "OutputContext",
     "PartitionDimensionDefinition",
     "PartitionKeyRange",
     "PartitionMapping",
+    "PartitionedConfig",
     "PartitionsDefinition",
     "PathMetadataValue",
     "Permissive",
@@ -324,25 +353,38 @@ __all__ = [
     "asset",
     "asset_check",
     "asset_sensor",
+    "build_hook_context",
     "build_init_resource_context",
     "build_last_update_freshness_checks",
     "build_multi_asset_sensor_context",
+    "build_op_context",
     "build_resources",
     "build_run_status_sensor_context",
     "build_schedule_context",
     "build_schedule_from_partitioned_job",
     "build_sensor_context",
     "build_time_partition_freshness_checks",
+    "config_mapping",
+    "daily_partitioned_config",
     "define_asset_job",
     "evaluate_automation_conditions",
+    "failure_hook",
+    "graph",
+    "hourly_partitioned_config",
     "input_manager",
     "io_manager",
+    "job",
     "materialize",
+    "monthly_partitioned_config",
     "multi_asset",
     "multi_asset_sensor",
+    "op",
     "resource",
     "run_failure_sensor",
     "run_status_sensor",
     "schedule",
     "sensor",
+    "static_partitioned_config",
+    "success_hook",
+    "weekly_partitioned_config",
 ]

@@ -13,7 +13,7 @@ from upwell.definitions.assets import AssetChecksDefinition, AssetsDefinition
 from upwell.definitions.compute import ComputeDefinition, OutputDefinition
 from upwell.definitions.errors import DagsterInvalidDefinitionError
 from upwell.definitions.graph import AssetGraph
-from upwell.definitions.jobs import AssetJobDefinition
+from upwell.definitions.jobs import JobDeclaration
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.partitioned_schedules import UnresolvedPartitionedAssetScheduleDefinition
 from upwell.definitions.partitions.definition import PartitionsDefinition
@@ -54,7 +54,7 @@ class Declarations:
         self,
         assets: Iterable[AnyAsset] | None = None,
         asset_checks: Iterable[AssetChecksDefinition] | None = None,
-        jobs: Iterable[AssetJobDefinition] | None = None,
+        jobs: Iterable[JobDeclaration] | None = None,
         resources: Mapping[str, object] | None = None,
         sensors: Iterable[SensorDefinition] | None = None,
         schedules: Iterable[AnySchedule] | None = None,
@@ -68,8 +68,8 @@ class Declarations:
         self.asset_checks: Sequence[AssetChecksDefinition] = distinct(
             _checked("asset_checks", asset_checks, (AssetChecksDefinition,))
         )
-        listed_jobs = _checked("jobs", jobs, (AssetJobDefinition,))
-        self.jobs: Sequence[AssetJobDefinition] = distinct([*listed_jobs, *self._jobs_of_targets()])
+        listed_jobs = _checked("jobs", jobs, (JobDeclaration,))
+        self.jobs: Sequence[JobDeclaration] = distinct([*listed_jobs, *self._jobs_of_targets()])
         self.resources: Mapping[str, object] = dict(resources or {})
 
     def _assets_of_targets(self, listed: Iterable[AnyAsset]) -> list[AnyAsset]:
@@ -79,7 +79,7 @@ class Declarations:
         given = distinct([asset for target in targets for asset in target.assets])
         return [one for one in given if not known & set(_keys_of(one))]
 
-    def _jobs_of_targets(self) -> Iterable[AssetJobDefinition]:
+    def _jobs_of_targets(self) -> Iterable[JobDeclaration]:
         for one in [*self.sensors, *self.schedules]:
             yield from [one.job] if not isinstance(one, SensingDefinition) else one.target.declared_jobs
 
@@ -142,7 +142,7 @@ class Declarations:
         listeners += [on for sensor in self.sensors for on in sensor.on]
         return {on.filter_call: on.function for on in listeners if isinstance(on, CalledOn) and on.filter_call}
 
-    def partitions_of(self, job: AssetJobDefinition) -> PartitionsDefinition | None:
+    def partitions_of(self, job: JobDeclaration) -> PartitionsDefinition | None:
         """The partitions of a job: as it says itself, else those of its assets; none when these have several."""
         if job.partitions_def is not None:
             return job.partitions_def

@@ -11,7 +11,7 @@ from upwell.definitions.declarations import AnySchedule, Declarations, distinct
 from upwell.definitions.describing import build_snapshot
 from upwell.definitions.errors import DagsterInvalidDefinitionError, DagsterInvariantViolationError
 from upwell.definitions.graph import AssetGraph
-from upwell.definitions.jobs import AssetJobDefinition
+from upwell.definitions.jobs import JobDeclaration
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.resources import RESOURCES, IOManager
 from upwell.definitions.schedules import ScheduleDefinition
@@ -109,7 +109,7 @@ class Definitions(Declarations):
         """The keys of all assets that are declared."""
         return list(self.specs)
 
-    def job(self, name: str) -> AssetJobDefinition:
+    def job(self, name: str) -> JobDeclaration:
         """The job of this name.
 
         Raises:
@@ -194,7 +194,7 @@ def _gathered(module: ModuleType, values: Mapping[str, object]) -> Definitions:
     flat = [one for value in values.values() for one in (value if isinstance(value, list | tuple) else [value])]
     found = Definitions(
         assets=[one for one in flat if isinstance(one, AssetsDefinition | AssetSpec)],
-        jobs=[one for one in flat if isinstance(one, AssetJobDefinition)],
+        jobs=[one for one in flat if isinstance(one, JobDeclaration)],
         sensors=[one for one in flat if isinstance(one, SensorDefinition)],
         schedules=[one for one in flat if isinstance(one, get_args(AnySchedule))],
         resources={name: one for name, one in values.items() if isinstance(one, (*RESOURCES, IOManager))},

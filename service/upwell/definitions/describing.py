@@ -10,7 +10,7 @@ from upwell.definitions.compute import ComputeDefinition
 from upwell.definitions.declarations import Declarations
 from upwell.definitions.errors import DagsterInvalidDefinitionError, DagsterInvalidDefinitionErrors
 from upwell.definitions.graph import AssetGraph, sources_at_odds
-from upwell.definitions.jobs import AssetJobDefinition
+from upwell.definitions.jobs import AssetJobDefinition, JobDeclaration
 from upwell.definitions.mistakes import mistakes_in
 from upwell.definitions.selection import select
 from upwell.definitions.sensor_nodes import sensor_nodes
@@ -85,10 +85,12 @@ def _step_node(key: str, compute: ComputeDefinition) -> StepNode:
 
 
 def _job_nodes(
-    jobs: Iterable[AssetJobDefinition], graph: AssetGraph, problems: list[DefinitionError]
+    jobs: Iterable[JobDeclaration], graph: AssetGraph, problems: list[DefinitionError]
 ) -> tuple[JobNode, ...]:
     nodes = []
     for job in jobs:
+        if not isinstance(job, AssetJobDefinition):
+            continue
         try:
             nodes.append(_job_node(job, graph))
             problems += _partitions_at_odds(job, nodes[-1], graph)

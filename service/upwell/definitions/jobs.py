@@ -20,17 +20,25 @@ from upwell.events import Json
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
-@dataclass(frozen=True, kw_only=True)
-class AssetJobDefinition:
-    """A job over the assets that `selection` chooses once the whole graph is known."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JobDeclaration:
+    """A job, whatever it consists of; one of ops has no assets.
+
+    `config` is run config where a run says none. (`Any`: JSON, or, for ops, what makes it.)
+    """
 
     name: str
-    selection: AssetSelection
-    config: Json = field(default=None, hash=False)
+    selection: AssetSelection = field(default_factory=AssetSelection.assets)
+    config: Any = field(default=None, hash=False)
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     partitions_def: PartitionsDefinition | None = None
     place: Place = field(default_factory=Place, compare=False)
+
+    def config_for(self, partition_key: str | None) -> Json:
+        """Run config where a run says none, as plain data."""
+        config: Json = self.config
+        return config
 
     def run_request_for_partition(
         self,
@@ -56,12 +64,19 @@ class AssetJobDefinition:
             raise DagsterUnknownPartitionError(f"job {self.name!r} has no partition {partition_key!r}")
         return RunRequest(
             run_key=run_key,
-            run_config=self.config if run_config is None else run_config,
+            run_config=self.config_for(partition_key) if run_config is None else run_config,
             tags={**(tags or {}), PARTITION_TAG: partition_key},
             job_name=self.name,
             asset_selection=asset_selection,
             partition_key=partition_key,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetJobDefinition(JobDeclaration):
+    """A job over the assets that `selection` chooses once the whole graph is known."""
+
+    selection: AssetSelection
 
 
 def define_asset_job(

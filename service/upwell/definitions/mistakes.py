@@ -12,6 +12,7 @@ from upwell.definitions.compute import DEFAULT_IO_MANAGER
 from upwell.definitions.declarations import AnySchedule, Declarations
 from upwell.definitions.errors import DagsterInvalidDefinitionError
 from upwell.definitions.keys import AssetCheckKey, AssetKey
+from upwell.definitions.ops.graphs import OpJobDeclaration
 from upwell.definitions.partitions.definition import PartitionsDefinition
 from upwell.definitions.partitions.mapping import (
     AnyPartitionMapping,
@@ -44,6 +45,10 @@ def mistakes_in(definitions: Declarations) -> Mistakes:
             yield from _resources_not_there(
                 sensing.required_resource_keys, sensing.what, sensing.place, definitions.resources
             )
+    for job in definitions.jobs:
+        if isinstance(job, OpJobDeclaration):
+            there = {**definitions.resources, **job.resource_defs}
+            yield from _resources_not_there(job.required_resource_keys, f"job {job.name!r}", job.place, there)
     for sensor in definitions.sensors:
         for on in sensor.on:
             yield from _unguarded_webhook(on, sensor.place)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from upwell.definitions.jobs import AssetJobDefinition
+from upwell.definitions.jobs import JobDeclaration
 from upwell.definitions.partitions.definition import PartitionsDefinition
 from upwell.definitions.partitions.multi import MultiPartitionsDefinition, newest_keys
 from upwell.definitions.partitions.named import StaticPartitionsDefinition
@@ -23,7 +23,7 @@ class UnresolvedPartitionedAssetScheduleDefinition:
     """A schedule whose times follow from the partitions of its job's assets, which are known once the graph is."""
 
     name: str
-    job: AssetJobDefinition
+    job: JobDeclaration
     offsets: Mapping[str, int | None]
     options: Mapping[str, Any]  # of `schedule`
     tags: Mapping[str, str] | None = None
@@ -49,7 +49,7 @@ class UnresolvedPartitionedAssetScheduleDefinition:
 
 
 def build_schedule_from_partitioned_job(
-    job: AssetJobDefinition,
+    job: JobDeclaration,
     description: str | None = None,
     name: str | None = None,
     minute_of_hour: int | None = None,
@@ -116,7 +116,7 @@ def build_schedule_from_partitioned_job(
 
 def _scheduled(
     name: str,
-    job: AssetJobDefinition,
+    job: JobDeclaration,
     partitions: PartitionsDefinition,
     tags: Mapping[str, str] | None,
     place: Place,
@@ -128,7 +128,7 @@ def _scheduled(
 
 
 def _requests_of(
-    job: AssetJobDefinition,
+    job: JobDeclaration,
     partitions: PartitionsDefinition,
     tags: Mapping[str, str] | None,
 ) -> Callable[[Any], list[RunRequest] | SkipReason]:

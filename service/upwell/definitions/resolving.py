@@ -12,7 +12,7 @@ from upwell.definitions.errors import (
     DagsterInvariantViolationError,
     DagsterUnknownPartitionError,
 )
-from upwell.definitions.jobs import AssetJobDefinition
+from upwell.definitions.jobs import JobDeclaration
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.partitions.definition import DynamicPartitionsStore, PartitionsDefinition
 from upwell.definitions.run_requests import PARTITION_TAG, RunRequest
@@ -164,7 +164,7 @@ class Asker:
             self._assets_by_job[job] = {key for key in chosen if graph.assets[key].step is not None}
         return self._assets_by_job[job]
 
-    def _job(self, name: str) -> AssetJobDefinition:
+    def _job(self, name: str) -> JobDeclaration:
         for job in self._project.jobs:
             if job.name == name:
                 return job

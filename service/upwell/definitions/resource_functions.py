@@ -89,9 +89,22 @@ def resource(
 
     A generator yields the resource once; what follows the `yield` is done when the run is over. `version` is ignored.
     """
-    made: ResourceDefinition | Callable[[ResourceFunction], ResourceDefinition]
-    made = _declared(ResourceDefinition, config_schema, description, required_resource_keys)
-    return made
+    return _declared(ResourceDefinition, config_schema, description, required_resource_keys)
+
+
+@overload
+def io_manager(config_schema: ResourceFunction, /) -> ResourceDefinition: ...
+
+
+@overload
+def io_manager(
+    config_schema: object = ...,
+    description: str | None = ...,
+    output_config_schema: object = ...,
+    input_config_schema: object = ...,
+    required_resource_keys: Iterable[str] | None = ...,
+    version: str | None = ...,
+) -> Callable[[ResourceFunction], ResourceDefinition]: ...
 
 
 def io_manager(
@@ -101,9 +114,23 @@ def io_manager(
     input_config_schema: object = None,
     required_resource_keys: Iterable[str] | None = None,
     version: str | None = None,
-) -> Any:
+) -> ResourceDefinition | Callable[[ResourceFunction], ResourceDefinition]:
     """Declare that a function makes an IO manager; as `resource`. Config of single inputs and outputs is not taken."""
     return _declared(IOManagerDefinition, config_schema, description, required_resource_keys)
+
+
+@overload
+def input_manager(config_schema: ResourceFunction, /) -> ResourceDefinition: ...
+
+
+@overload
+def input_manager(
+    config_schema: object = ...,
+    description: str | None = ...,
+    input_config_schema: object = ...,
+    required_resource_keys: Iterable[str] | None = ...,
+    version: str | None = ...,
+) -> Callable[[ResourceFunction], ResourceDefinition]: ...
 
 
 def input_manager(
@@ -112,15 +139,15 @@ def input_manager(
     input_config_schema: object = None,
     required_resource_keys: Iterable[str] | None = None,
     version: str | None = None,
-) -> Any:
+) -> ResourceDefinition | Callable[[ResourceFunction], ResourceDefinition]:
     """Declare that a function loads inputs: `@input_manager def orders(context): return read(context.asset_key)`."""
     return _declared(InputManagerDefinition, config_schema, description, required_resource_keys)
 
 
 def _declared(
     kind: type[ResourceDefinition], config_schema: Any, description: str | None, required: Iterable[str] | None
-) -> Any:
-    """The definition, or what makes one of a function. (`Any`: see the overloads of `resource`.)"""
+) -> ResourceDefinition | Callable[[ResourceFunction], ResourceDefinition]:
+    """The definition, or what makes one of a function. (`Any`: a schema is of many types.)"""
 
     def declare(function: ResourceFunction) -> ResourceDefinition:
         schema = None if bare else config_schema

@@ -41,6 +41,15 @@ def _plain(config: object) -> Json:
     return {"config": plain_config_of(config)} if isinstance(config, BaseModel) else config
 
 
+def merged_config(own: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`own` with what `over` says in its place, at every depth. (`Any`: config is of any type.)"""
+    found = dict(own)
+    for key, value in over.items():
+        mine = found.get(key)
+        found[key] = merged_config(mine, value) if isinstance(mine, Mapping) and isinstance(value, Mapping) else value
+    return found
+
+
 def config_of_op(run_config: Json, name: str) -> Any:
     """What run config says for a function; `UNSET` when it says nothing. (`Any`: it may be of any type.)"""
     ops = run_config.get("ops") if isinstance(run_config, Mapping) else None

@@ -14,7 +14,7 @@ from upwell.definitions.compute import UserFunction
 from upwell.definitions.crons import checked_crons, checked_zone, plain_cron
 from upwell.definitions.declaring import placed, seconds_of
 from upwell.definitions.errors import DagsterInvalidInvocationError
-from upwell.definitions.jobs import AssetJobDefinition
+from upwell.definitions.jobs import JobDeclaration
 from upwell.definitions.run_config import RunConfig
 from upwell.definitions.sensing import SensingDefinition
 from upwell.definitions.sensors import DEFAULT_TIMEOUT
@@ -66,7 +66,7 @@ class ScheduleDefinition(SensingDefinition):
         execution_timezone: str | None = None,
         execution_fn: UserFunction | None = None,
         description: str | None = None,
-        job: AssetJobDefinition | None = None,
+        job: JobDeclaration | None = None,
         default_status: DefaultScheduleStatus | None = None,
         required_resource_keys: AbstractSet[str] | None = None,
         target: CoercibleToTarget | None = None,
@@ -152,7 +152,7 @@ def schedule(
     environment_vars: Mapping[str, str] | None = None,
     execution_timezone: str | None = None,
     description: str | None = None,
-    job: AssetJobDefinition | None = None,
+    job: JobDeclaration | None = None,
     default_status: DefaultScheduleStatus | None = None,
     required_resource_keys: AbstractSet[str] | None = None,
     target: CoercibleToTarget | None = None,

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 
 from upwell.definitions.calling import CalledFunction, check_resources, direct_context
 from upwell.definitions.errors import DagsterInvalidDefinitionError
-from upwell.definitions.jobs import AssetJobDefinition
+from upwell.definitions.jobs import JobDeclaration
 from upwell.definitions.metadata import MetadataValue, normalize_metadata
 from upwell.definitions.run_requests import normalized_tags
 from upwell.definitions.signature import Place
@@ -110,7 +110,7 @@ class SensingDefinition:
         return names[0]
 
     @property
-    def job(self) -> AssetJobDefinition:
+    def job(self) -> JobDeclaration:
         """Its only job.
 
         Raises:
@@ -122,16 +122,16 @@ class SensingDefinition:
         return given[0]
 
     @property
-    def jobs(self) -> list[AssetJobDefinition]:
+    def jobs(self) -> list[JobDeclaration]:
         """Its jobs.
 
         Raises:
             DagsterInvalidDefinitionError: it has none.
         """
-        given = [self.target.anonymous] if self.target.anonymous else list(self.target.declared_jobs)
+        given = [self.target.anonymous] if self.target.anonymous else self.target.declared_jobs
         if not given:
             raise DagsterInvalidDefinitionError(f"{self.what} has no job; give it job= or jobs=")
-        return given
+        return list(given)
 
     @property
     def has_jobs(self) -> bool:
@@ -140,11 +140,11 @@ class SensingDefinition:
 
     has_job = has_jobs
 
-    def with_updated_job(self, new_job: AssetJobDefinition) -> Self:
+    def with_updated_job(self, new_job: JobDeclaration) -> Self:
         """A copy that is for this job."""
         return self.with_updated_jobs([new_job])
 
-    def with_updated_jobs(self, new_jobs: Sequence[AssetJobDefinition]) -> Self:
+    def with_updated_jobs(self, new_jobs: Sequence[JobDeclaration]) -> Self:
         """A copy that is for these jobs."""
         other = copy.copy(self)
         other.target = Target(jobs=tuple(new_jobs))

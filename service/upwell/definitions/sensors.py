@@ -12,7 +12,7 @@ from upwell.definitions.calling import CalledFunction, called_function, direct_c
 from upwell.definitions.compute import UserFunction
 from upwell.definitions.declaring import listeners_of, seconds_of
 from upwell.definitions.errors import DagsterInvalidDefinitionError
-from upwell.definitions.jobs import AssetJobDefinition
+from upwell.definitions.jobs import JobDeclaration
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.reactions import On
 from upwell.definitions.runs import DagsterRunStatus, JobSelector
@@ -60,8 +60,8 @@ class SensorDefinition(SensingDefinition):
         job_name: str | None = None,
         minimum_interval_seconds: int | None = None,
         description: str | None = None,
-        job: AssetJobDefinition | None = None,
-        jobs: Sequence[AssetJobDefinition] | None = None,
+        job: JobDeclaration | None = None,
+        jobs: Sequence[JobDeclaration] | None = None,
         default_status: DefaultSensorStatus | None = None,
         asset_selection: CoercibleToAssetSelection | None = None,
         required_resource_keys: AbstractSet[str] | None = None,
@@ -179,10 +179,10 @@ class RunStatusSensorDefinition(SensorDefinition):
         name: str,
         run_status: DagsterRunStatus,
         run_status_sensor_fn: UserFunction,
-        monitored_jobs: Sequence[AssetJobDefinition | JobSelector] | None = None,
+        monitored_jobs: Sequence[JobDeclaration | JobSelector] | None = None,
         monitor_all_code_locations: bool | None = None,
-        request_job: AssetJobDefinition | None = None,
-        request_jobs: Sequence[AssetJobDefinition] | None = None,
+        request_job: JobDeclaration | None = None,
+        request_jobs: Sequence[JobDeclaration] | None = None,
         for_failures: bool = False,
         **options: Any,
     ) -> None:
@@ -195,7 +195,7 @@ class RunStatusSensorDefinition(SensorDefinition):
                 "Leave one out"
             )
         for job in monitored_jobs or ():
-            if not isinstance(job, AssetJobDefinition | JobSelector):
+            if not isinstance(job, JobDeclaration | JobSelector):
                 raise TypeError(
                     f"{self.what} watches {job!r}, which is no job; give define_asset_job(…) or JobSelector"
                 )

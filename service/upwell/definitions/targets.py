@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from upwell.definitions.assets import AssetsDefinition
-from upwell.definitions.jobs import AssetJobDefinition
+from upwell.definitions.jobs import AssetJobDefinition, JobDeclaration
 from upwell.definitions.selection import AssetSelection, CoercibleToAssetSelection
 from upwell.definitions.signature import Place
 from upwell.definitions.specs import AssetSpec
 
-CoercibleToTarget: TypeAlias = CoercibleToAssetSelection | AssetJobDefinition
+CoercibleToTarget: TypeAlias = CoercibleToAssetSelection | JobDeclaration
 
 IMPLICIT_JOB = "__ASSET_JOB"
 """The job of run requests for assets that belong to no job of the user's (as in Dagster)."""
@@ -30,7 +30,7 @@ class Target:
         assets: definitions among the assets given; they belong to the project without being listed once more.
     """
 
-    jobs: tuple[AssetJobDefinition | str, ...] = ()
+    jobs: tuple[JobDeclaration | str, ...] = ()
     selection: AssetSelection | None = None
     anonymous: AssetJobDefinition | None = None
     assets: tuple[AssetsDefinition | AssetSpec, ...] = field(default=(), compare=False)
@@ -43,9 +43,9 @@ class Target:
         return tuple(job if isinstance(job, str) else job.name for job in self.jobs)
 
     @property
-    def declared_jobs(self) -> tuple[AssetJobDefinition, ...]:
+    def declared_jobs(self) -> tuple[JobDeclaration, ...]:
         """The jobs that are given as such, not by name."""
-        return tuple(job for job in self.jobs if isinstance(job, AssetJobDefinition))
+        return tuple(job for job in self.jobs if isinstance(job, JobDeclaration))
 
 
 def target_of(
@@ -53,8 +53,8 @@ def target_of(
     name: str,
     place: Place,
     *,
-    job: AssetJobDefinition | None = None,
-    jobs: Sequence[AssetJobDefinition] | None = None,
+    job: JobDeclaration | None = None,
+    jobs: Sequence[JobDeclaration] | None = None,
     job_name: str | None = None,
     selection: CoercibleToAssetSelection | None = None,
     target: CoercibleToTarget | None = None,
@@ -69,7 +69,7 @@ def target_of(
     named = [key for key, value in given.items() if value is not None]
     if len(named) > 1:
         raise place.error(f"{what} has {' and '.join(named)}; give one of them")
-    if isinstance(target, AssetJobDefinition):
+    if isinstance(target, JobDeclaration):
         job = target
     elif target is not None:
         objects = target if isinstance(target, list | tuple) else [target]
@@ -85,6 +85,6 @@ def target_of(
         return Target(jobs=(job_name,))
     several = [job] if job is not None else list(jobs or ())
     for one in several:
-        if not isinstance(one, AssetJobDefinition):
+        if not isinstance(one, JobDeclaration):
             raise TypeError(f"{what} is to ask for {one!r}, which is no job: define_asset_job(…), or use target=")
     return Target(jobs=tuple(several))

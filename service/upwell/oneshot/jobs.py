@@ -3,45 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from upwell.definitions.definitions import Definitions as DeclaredDefinitions
-from upwell.definitions.jobs import AssetJobDefinition
-from upwell.definitions.run_config import RunConfig
-from upwell.events import Json
+from upwell.definitions.jobs import JobDeclaration
+from upwell.definitions.ops.graphs import OpJobDeclaration
+from upwell.definitions.run_config import RunConfig, plain_config
 from upwell.oneshot.instance import DagsterInstance
+from upwell.oneshot.job import JobDefinition
+from upwell.oneshot.ops import OpJob
 from upwell.oneshot.result import ExecuteInProcessResult
 from upwell.oneshot.running import execute
 
 
-class JobDefinition:
-    """A job together with the definitions that it runs on."""
+class AssetJob(JobDefinition):
+    """A job of assets together with the definitions that it runs on."""
 
-    def __init__(self, job: AssetJobDefinition, definitions: Definitions) -> None:
+    def __init__(self, job: JobDeclaration, definitions: Definitions) -> None:
+        self.name = job.name
         self._job = job
         self._definitions = definitions
 
-    @property
-    def name(self) -> str:
-        """The name of the job."""
-        return self._job.name
-
     def execute_in_process(
         self,
-        run_config: RunConfig | Json = None,
+        run_config: RunConfig | Mapping[str, Any] | None = None,
         instance: DagsterInstance | None = None,
         partition_key: str | None = None,
         raise_on_error: bool = True,
         tags: Mapping[str, str] | None = None,
         resources: Mapping[str, object] | None = None,
     ) -> ExecuteInProcessResult:
-        """Run the job to its end; arguments and errors as of `materialize`, over what the job itself says."""
         return execute(
             [*self._definitions.assets, *self._definitions.asset_checks],
             job_name=self.name,
             selection=self._job.selection,
             partition_key=partition_key,
             resources={**self._definitions.resources, **(resources or {})},
-            run_config=run_config or self._job.config,
+            run_config=plain_config(run_config) or self._job.config,
             tags={**self._job.tags, **(tags or {})},
             instance=instance,
             raise_on_error=raise_on_error,
@@ -63,7 +61,8 @@ class Definitions(DeclaredDefinitions):
         Raises:
             DagsterInvariantViolationError: there is none.
         """
-        return JobDefinition(self.job(name), self)
+        job = self.job(name)
+        return OpJob.bound(job, self.resources) if isinstance(job, OpJobDeclaration) else AssetJob(job, self)
 
     get_job_def = resolve_job_def
     get_job = resolve_job_def

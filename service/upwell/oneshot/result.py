@@ -170,6 +170,10 @@ class ExecuteInProcessResult:
         """One for each step that failed for good."""
         return self.filter_events("STEP_FAILURE")
 
+    def get_step_skipped_events(self) -> Sequence[DagsterEvent]:
+        """One for each step that did not run because an output that it reads was left out."""
+        return self.filter_events("STEP_SKIPPED")
+
     def get_run_success_event(self) -> DagsterEvent:
         """The event that the run succeeded.
 
@@ -238,6 +242,12 @@ class ExecuteInProcessResult:
         """How often the step was tried again."""
         return sum(event.event_type_value == "STEP_RESTARTED" for event in self.events_for_node(node_name))
 
+    def _values_read(self, step: str) -> int:
+        return len(self._computations[step].inputs)
+
+    def _values_made(self, step: str) -> int:
+        return len(self._computations[step].outputs)
+
     def _of_run(self, kind: str, message: str) -> DagsterEvent:
         return DagsterEvent(event_type_value=kind, message=message, job_name=self._run.job_name)
 
@@ -251,12 +261,12 @@ class ExecuteInProcessResult:
                 yield self._of_run("PIPELINE_FAILURE", reason)
             case StepStarted(step_id=step, attempt=1):
                 yield DagsterEvent(event_type_value="STEP_START", step_key=step)
-                for _ in self._computations[step].inputs:
+                for _ in range(self._values_read(step)):
                     yield DagsterEvent(event_type_value="STEP_INPUT", step_key=step)
             case StepStarted(step_id=step):
                 yield DagsterEvent(event_type_value="STEP_RESTARTED", step_key=step)
             case StepSucceeded(step_id=step):
-                for _ in self._computations[step].outputs:
+                for _ in range(self._values_made(step)):
                     yield DagsterEvent(event_type_value="STEP_OUTPUT", step_key=step)
                 yield DagsterEvent(event_type_value="STEP_SUCCESS", step_key=step)
             case StepFailed(step_id=step, error=error, retry_at=retry_at):

@@ -6,18 +6,13 @@ The course of the run is the same `RunState` that the service uses; here its ins
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import heapq
 import itertools
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias, assert_never
-
-import anyio
-import sniffio
 
 from upwell.clock import Clock, Deadlines, SystemClock
 from upwell.definitions.assets import AssetsDefinition
@@ -70,6 +65,7 @@ from upwell.execution.run_state import (
     StepEnded,
 )
 from upwell.oneshot.instance import DagsterInstance
+from upwell.oneshot.loops import run_here
 from upwell.oneshot.result import ExecuteInProcessResult, KeptValues, RunRecord
 from upwell.oneshot.updates import updates_here
 from upwell.planning.data_times import DataTimes
@@ -185,7 +181,7 @@ def execute(
                 return one_shot.give_up(str(error))
             return await one_shot.run()
 
-    finish = _run_here(run_it)
+    finish = run_here(run_it)
     status = DagsterRunStatus.SUCCESS if finish.status == "SUCCESS" else DagsterRunStatus.FAILURE
     run = replace(run, status=status)
     result = ExecuteInProcessResult(
@@ -341,22 +337,6 @@ class _OneShot:
                     pass
                 case _:
                     assert_never(instruction)
-
-
-def _run_here(run: Callable[[], Awaitable[Finish]]) -> Finish:
-    """Run to the end on a loop of its own; inside of a running loop (a notebook, a test) that takes a thread."""
-    try:
-        sniffio.current_async_library()
-    except sniffio.AsyncLibraryNotFoundError:
-        return anyio.run(run)
-    context = contextvars.copy_context()
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="materialize") as thread:
-        return thread.submit(context.run, _run_on_own_loop, run).result()
-
-
-def _run_on_own_loop(run: Callable[[], Awaitable[Finish]]) -> Finish:
-    sniffio.current_async_library_cvar.set(None)  # the caller's loop is not this thread's
-    return anyio.run(run)
 
 
 def _check_inputs(definitions: Definitions) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
+from upwell.definitions.annotations import violation
 from upwell.definitions.compute import ComputeDefinition, InputDefinition
 from upwell.definitions.config.classes import Config
 from upwell.definitions.config.resolving import resolved_config
@@ -18,7 +19,6 @@ from upwell.definitions.partitions.mapping import (
 )
 from upwell.definitions.partitions.union import AnyPartitionsDefinition
 from upwell.definitions.run_config import config_of_op
-from upwell.runtime.annotations import violation
 from upwell.runtime.code import Code
 from upwell.runtime.contexts import StepContext
 from upwell.runtime.io.contexts import InputContext, OutputContext

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from upwell.definitions.annotations import violation
 from upwell.definitions.checks import AssetCheckResult, AssetCheckSpec
 from upwell.definitions.compute import ComputeDefinition, OutputDefinition
 from upwell.definitions.data_times import data_time_in
@@ -28,7 +29,7 @@ from upwell.definitions.results import (
 )
 from upwell.definitions.specs import UNSET
 from upwell.events import AssetMaterialized, AssetObserved, CheckEvaluated
-from upwell.runtime.annotations import violation
+from upwell.runtime.asset_records import recorded_asset
 from upwell.runtime.code import Code
 from upwell.runtime.contexts import StepContext
 from upwell.runtime.io.contexts import OutputContext
@@ -271,22 +272,7 @@ class Outputs:
         self._results.append(event)
 
     def _record(self, given: AssetMaterialization | AssetObservation) -> None:
-        if isinstance(given, AssetObservation):
-            self._observe(
-                given.asset_key, given.metadata, given.tags, description=given.description, partition=given.partition
-            )
-            return
-        event = AssetMaterialized(
-            asset=given.asset_key.to_user_string(),
-            partition=given.partition,
-            run_id=self._task.run_id,
-            step_id=self._task.step_id,
-            metadata=encode_metadata(given.metadata),
-            description=given.description,
-            tags=dict(given.tags),
-            data_time=data_time_in(given.metadata, f"asset {given.asset_key.to_user_string()!r}"),
-        )
-        self._results.append(event)
+        self._results.append(recorded_asset(given, self._task))
 
     def _flush_logged_events(self) -> None:
         logged, self._context.logged_events = self._context.logged_events, []

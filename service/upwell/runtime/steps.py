@@ -55,7 +55,7 @@ async def run_step(
     return StepReport(
         results=attempt.results if attempt is not None else (),
         error=error_info(error) if error is not None else None,
-        retry=_retry_wish(error),
+        retry=retry_wish(error),
         duration=time.perf_counter() - started_at,
     )
 
@@ -151,7 +151,8 @@ def _context(
     )
 
 
-def _retry_wish(error: BaseException | None) -> RetryWish | None:
+def retry_wish(error: BaseException | None) -> RetryWish | None:
+    """What user code itself says about trying again; none when it says nothing."""
     match error:
         case RetryRequested():
             return RetryWish(max_retries=error.max_retries, seconds_to_wait=error.seconds_to_wait)

@@ -9,7 +9,7 @@ from upwell.definitions.config.resolving import problems_of
 from upwell.definitions.errors import DagsterInvalidConfigError
 from upwell.definitions.specs import UNSET
 
-_PARTS = ("ops", "resources", "execution", "loggers")
+PARTS = ("ops", "resources", "execution", "loggers")
 
 
 def check_run_config(
@@ -37,7 +37,7 @@ def _problems(
         yield f"it is {run_config!r}, and has to be a dict"
         return
     given = dict(run_config or {})
-    parts = (*_PARTS, "inputs") if inputs else _PARTS
+    parts = (*PARTS, "inputs") if inputs else PARTS
     for name in given.keys() - set(parts):
         yield f"{name} is not known; it takes {', '.join(parts)}"
     yield from _part_problems("ops", given.get("ops"), ops)

@@ -55,11 +55,12 @@ class InProcessExecutor:
     async def run(self, task: StepTask) -> StepReport:
         started_at = anyio.current_time()
         with anyio.move_on_after(task.timeout):
-            return await run_step(task, self._code, blocking=_right_here, log=self._log, on_error=self._on_error)
+            return await run_step(task, self._code, blocking=right_here, log=self._log, on_error=self._on_error)
         message = f"step {task.step_id!r} took longer than its timeout of {task.timeout:g} s"
         error = ErrorInfo(type="Timeout", message=message)
         return StepReport(error=error, duration=anyio.current_time() - started_at)
 
 
-async def _right_here(function: Callable[..., T], /, *args: Any) -> T:
+async def right_here(function: Callable[..., T], /, *args: Any) -> T:
+    """Call a function that may block, where nobody else waits. (`Any`: arguments of any type.)"""
     return function(*args)

@@ -26,6 +26,7 @@ class IOContext:
         run_partition: the partition that the step runs for.
         definition_metadata: given with the output (or with `AssetIn`).
         annotation: the type that the function's signature names, or `UNSET`.
+        is_of_asset: false for values that ops pass on; `asset_key` then is a place of its own for each.
     """
 
     asset_key: AssetKey
@@ -39,6 +40,7 @@ class IOContext:
     run_partition: str | None = None
     definition_metadata: Mapping[str, object] = field(default_factory=dict)
     annotation: object = UNSET
+    is_of_asset: bool = True
 
     @property
     def metadata(self) -> Mapping[str, object]:
@@ -52,7 +54,7 @@ class IOContext:
 
     @property
     def has_asset_key(self) -> bool:
-        return True
+        return self.is_of_asset
 
     @property
     def has_partition_key(self) -> bool:

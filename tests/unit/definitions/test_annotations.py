@@ -6,8 +6,8 @@ from typing import Annotated, Any, Protocol, TypedDict
 import pandas as pd
 import pytest
 
+from upwell.definitions.annotations import violation
 from upwell.definitions.specs import UNSET
-from upwell.runtime.annotations import violation
 
 
 class Row(TypedDict):
