@@ -127,10 +127,11 @@ class Queries(AlertingQueries):
         partitions = tables.asset_partitions
         key = partitions.c
         failing = and_(key.asset == asset, key.failed_id > key.materialized_id)
-        counts: Query = select(
-            func.count().filter(key.materialized_id > 0).label("made"), func.count().filter(failing).label("failed")
-        )
-        [count] = await self._rows(counts.where(key.asset == asset))
+        figures: list[Column] = [
+            func.count().filter(key.materialized_id > 0).label("made"),
+            func.count().filter(failing).label("failed"),
+        ]
+        [count] = await self._rows(select(*figures).where(key.asset == asset))
         made = select(partitions).where(key.asset == asset).order_by(key.materialized_id.desc()).limit(limit)
         failed = select(partitions).where(failing).order_by(key.failed_id.desc()).limit(limit if count["failed"] else 0)
         found = {row["partition"]: row for query in (made, failed) for row in await self._rows(query)}
