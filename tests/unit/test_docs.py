@@ -70,8 +70,8 @@ class TestSettings:
 
     def test_are_accepted_as_they_stand_there(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         config = tmp_path / "upwell.toml"
-        alone = CONFIG.read_text().replace('# api_token = ""', "").replace("# url_env", "#  ").replace("# url_file", "#  ")
-        lines = alone.splitlines()
+        alone = CONFIG.read_text().replace('# api_token = ""', "")
+        lines = alone.replace("# url_env", "#  ").replace("# url_file", "#  ").splitlines()
         config.write_text("\n".join(match[1] if (match := _SETTING.match(line)) else line for line in lines))
         monkeypatch.setenv("UPWELL_CONFIG", str(config))
         assert load_settings().retention == 90 * 86_400

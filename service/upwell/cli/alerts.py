@@ -16,7 +16,7 @@ from upwell.durations import parse_duration
 from upwell.errors import DefinitionError
 from upwell.web.alerting_models import IncidentPage, Silence, SilenceEnding, SilenceList, SilenceOver, SilenceRequest
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="See what is wrong, and silence alerts for a while.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="See what is wrong, and silence alerts.")
 
 
 @app.command("list")

@@ -60,7 +60,7 @@ ENTRIES = (
     Entry(name="sensors", module="sensors", target="app", summary="Pause sensors, call them for a look, see ticks."),
     Entry(name="schedules", module="schedules", target="app", summary="Pause schedules, and see their ticks."),
     Entry(name="sources", module="sources", target="app", summary="Pause event sources, and have them go on."),
-    Entry(name="alerts", module="alerts", target="app", summary="See what is wrong, and silence alerts for a while."),
+    Entry(name="alerts", module="alerts", target="app", summary="See what is wrong, and silence alerts."),
     Entry(name="events", module="events", target="app", summary="Read the journal, and replay what it holds."),
     Entry(name="db", module="storage", target="app", summary="Upgrade, back up or prune the database."),
 )
