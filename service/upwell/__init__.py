@@ -5,6 +5,7 @@ from upwell.definitions.assets import AssetChecksDefinition, AssetsDefinition
 from upwell.definitions.check_decorator import asset_check
 from upwell.definitions.checks import AssetCheckEvaluation, AssetCheckResult, AssetCheckSeverity, AssetCheckSpec
 from upwell.definitions.conditions.model import AutomationCondition
+from upwell.definitions.conditions.user_written import AutomationContext, AutomationResult
 from upwell.definitions.config.classes import Config, PermissiveConfig
 from upwell.definitions.config.schema import (
     Array,
@@ -211,6 +212,8 @@ __all__ = [
     "AssetSpec",
     "AssetsDefinition",
     "AutomationCondition",
+    "AutomationContext",
+    "AutomationResult",
     "Backoff",
     "BoolMetadataValue",
     "BoolSource",

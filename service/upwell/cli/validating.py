@@ -9,7 +9,7 @@ import typer
 from upwell.cli.definitions import find_definitions, problem
 from upwell.cli.options import Files, Json, Modules, quiet_settings, required_specs
 from upwell.cli.output import print_json, say
-from upwell.definitions.conditions.unheeded import unheeded, unheeded_note
+from upwell.definitions.conditions.unheeded import unheeded
 from upwell.errors import DefinitionError
 
 
@@ -32,8 +32,8 @@ def validate(file: Files = None, module: Modules = None, as_json: Json = False) 
         "schedules": schedules,
     }
     notes = [
-        str(problem("", DefinitionError(f"note: {unheeded_note(node)}", file=node.file, line=node.line)))
-        for node in unheeded(found.graph.assets.values())
+        str(problem("", DefinitionError(f"note: {one.note}", file=one.file, line=one.line)))
+        for one in unheeded(found.graph.assets.values(), found.graph.checks.values())
     ]
     if as_json:
         print_json({"valid": not problems, "problems": [asdict(one) for one in problems], "notes": notes, **counts})

@@ -11,6 +11,7 @@ from datetime import timedelta
 from upwell.definitions.assets import AssetChecksDefinition
 from upwell.definitions.checks import AssetCheckSpec
 from upwell.definitions.compute import ComputeDefinition, InputDefinition, UserFunction, checked_step_name
+from upwell.definitions.conditions.model import AutomationCondition
 from upwell.definitions.declaring import all_deps, call_fields, inputs_of, placed, seconds_of
 from upwell.definitions.keys import AssetKey, CoercibleToAssetKey
 from upwell.definitions.partitions.definition import PartitionsDefinition
@@ -51,6 +52,7 @@ class AssetCheck:
     pool: str | None = None
     timeout: float | timedelta | None = None
     partitions_def: PartitionsDefinition | None = None
+    automation_condition: AutomationCondition | None = None
 
     def __call__(self, function: UserFunction) -> AssetChecksDefinition:
         """The check that `function` evaluates."""
@@ -95,6 +97,7 @@ class AssetCheck:
             additional_deps=all_deps(inputs, distinct_deps(self.additional_deps)),
             blocking=self.blocking,
             metadata=self.metadata,
+            automation_condition=self.automation_condition,
         )
 
 

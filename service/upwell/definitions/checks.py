@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from upwell.definitions.conditions.model import AutomationCondition
 from upwell.definitions.errors import DagsterInvalidDefinitionError
 from upwell.definitions.keys import AssetCheckKey, AssetKey, CoercibleToAssetKey
 from upwell.definitions.metadata import MetadataValue, normalize_metadata
@@ -33,6 +34,7 @@ class AssetCheckSpec:
     additional_deps: tuple[AssetDep, ...]
     blocking: bool
     metadata: Mapping[str, object] = field(hash=False)
+    automation_condition: AutomationCondition | None
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class AssetCheckSpec:
         additional_deps: Iterable[CoercibleToAssetDep] | None = None,
         blocking: bool = False,
         metadata: Mapping[str, object] | None = None,
+        automation_condition: AutomationCondition | None = None,
     ) -> None:
         key = key_of(asset)
         if not _CHECK_NAME.fullmatch(name):
@@ -58,6 +61,7 @@ class AssetCheckSpec:
             additional_deps=deps,
             blocking=blocking,
             metadata=dict(metadata or {}),
+            automation_condition=automation_condition,
         )
 
     @property

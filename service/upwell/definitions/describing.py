@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from upwell.definitions.asset_nodes import dep_nodes, keys_made
 from upwell.definitions.checks import AssetCheckSpec
 from upwell.definitions.compute import ComputeDefinition
+from upwell.definitions.conditions.model import shown_as
 from upwell.definitions.declarations import Declarations
 from upwell.definitions.errors import DagsterInvalidDefinitionError, DagsterInvalidDefinitionErrors
 from upwell.definitions.graph import AssetGraph, sources_at_odds
@@ -67,6 +68,7 @@ def _check_node(check: AssetCheckSpec, step: str) -> CheckNode:
         blocking=check.blocking,
         description=check.description,
         deps=dep_nodes(check.additional_deps),
+        automation=shown_as(check.automation_condition) if check.automation_condition else None,
     )
 
 

@@ -59,6 +59,7 @@ class CheckNode:
     blocking: bool = False
     description: str | None = None
     deps: tuple[DepNode, ...] = ()
+    automation: str | None = None  # the label of its automation condition
 
     @property
     def key(self) -> str:

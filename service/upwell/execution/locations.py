@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from upwell import logs
 from upwell.clock import Clock
-from upwell.definitions.conditions.unheeded import unheeded, unheeded_note
+from upwell.definitions.conditions.unheeded import unheeded
 from upwell.definitions.project import Project
 from upwell.definitions.snapshot import Snapshot
 from upwell.errors import DefinitionError
@@ -207,8 +207,8 @@ class Locations:
             duration=self._clock.monotonic() - started_at,
         )
         self._told(place, event)
-        for node in unheeded(report.snapshot.assets):
-            log.warning("automation.unheeded", asset=node.key, condition=node.automation, reason=unheeded_note(node))
+        for one in unheeded(report.snapshot.assets, report.snapshot.checks):
+            log.warning("automation.unheeded", asset=one.key, condition=one.condition, reason=one.note)
 
     def _take_over(
         self, place: _Location, pool: WorkerPool, crew: EvaluatorCrew | None, report: LocationReport

@@ -11,7 +11,9 @@ from typing import Literal
 
 from upwell.clock import SystemClock
 from upwell.definitions.assets import AssetsDefinition
-from upwell.definitions.conditions.evaluate import Answer, Tick, evaluate_all
+from upwell.definitions.checks import AssetCheckSpec
+from upwell.definitions.conditions.answers import Answer
+from upwell.definitions.conditions.evaluate import Tick, evaluate_all
 from upwell.definitions.conditions.model import AutomationCondition
 from upwell.definitions.conditions.state import AutomationCursor, CheckStatus, Partition, RunFacts, Update
 from upwell.definitions.definitions import Definitions
@@ -88,10 +90,10 @@ def evaluate_automation_conditions(
 
 
 def _conditions(definitions: Definitions) -> Mapping[str, AutomationCondition]:
+    checks = [check for one in definitions.assets_definitions for check in one.check_specs]
+    several: list[AssetSpec | AssetCheckSpec] = [*definitions.specs.values(), *checks]
     return {
-        spec.key.to_user_string(): spec.automation_condition
-        for spec in definitions.specs.values()
-        if spec.automation_condition is not None
+        one.key.to_user_string(): one.automation_condition for one in several if one.automation_condition is not None
     }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from upwell.definitions.conditions.model import EAGER
-from upwell.definitions.conditions.unheeded import is_unheeded, unheeded_note
+from upwell.definitions.conditions.unheeded import unheeded
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.reactions import On
 from upwell.definitions.snapshot import SensorNode
@@ -86,8 +86,9 @@ def _listens(key: str, graph: AssetGraph, feeds: Feeding, now: Circumstances) ->
     node = graph.assets[key]
     if node.on:
         yield f"{key} listens to {named([_heard(on, now) for on in node.on])}."
-    if is_unheeded(node):
-        yield f"Nothing is made of its automation condition {node.automation}: {unheeded_note(node)}."
+    without_effect = next(unheeded([node]), None)
+    if without_effect is not None:
+        yield f"Nothing is made of its automation condition {node.automation}: {without_effect.note}."
     elif node.automation not in (None, EAGER):
         yield f"Its automation condition decides when it is made: {node.automation}."
     others = [asset for asset in feeds.assets if asset != key]

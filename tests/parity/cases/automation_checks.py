@@ -41,6 +41,31 @@ def run(dg: ModuleType, kit: ModuleType) -> Any:
             script.plus(minutes=1).tick()
         return script.log
 
+    def check_story(of_asset: Any, of_check: Any) -> Any:
+        @dg.asset
+        def up() -> None: ...
+
+        @dg.asset(deps=[up], automation_condition=of_asset)
+        def one() -> None: ...
+
+        @dg.asset_check(asset=one, automation_condition=of_check)
+        def fine() -> Any: ...
+
+        @dg.asset(deps=[one], automation_condition=C.any_deps_match(C.any_checks_match(C.newly_requested())))
+        def down() -> None: ...
+
+        instance, cursor, log = dg.DagsterInstance.ephemeral(), None, []
+        for made in ("-", "up", "-", "one", "up", "-", "-"):
+            if made != "-":
+                instance.report_runless_asset_event(dg.AssetMaterialization(made))
+            result = dg.evaluate_automation_conditions(
+                defs=dg.Definitions(assets=[up, one, down], asset_checks=[fine]), instance=instance, cursor=cursor
+            )
+            asked = {key: result.get_num_requested(dg.AssetKey(key)) for key in ("up", "one", "down")}
+            cursor = result.cursor
+            log.append([result.total_requested, asked])
+        return log
+
     passed, failed = C.check_passed(), C.check_failed()
     steps = ("up", "hard=ok", "soft=ok", "soft=no", "hard=warn", "hard=ok soft=ok", "up", "hard=no", "-")
     return {
@@ -56,6 +81,8 @@ def run(dg: ModuleType, kit: ModuleType) -> Any:
         "no checks": story(C.all_checks_match(passed), "-", of_dep=False),
         "no checks, any": story(C.any_checks_match(passed), "-", of_dep=False),
         "eager": story(C.eager() & C.all_deps_blocking_checks_passed(), "up", "hard=ok", "down", "up", of_dep=False),
+        "of a check": check_story(C.eager() | C.newly_updated(), C.any_deps_match(C.will_be_requested())),
+        "with a check": check_story(C.on_missing(), C.eager()),
         "names": [
             C.all_checks_match(passed).name,
             C.any_checks_match(passed, blocking_only=True).name,
