@@ -16,13 +16,11 @@ from upwell.definitions.compute import ComputeDefinition, OutputDefinition
 from upwell.definitions.errors import DagsterInvariantViolationError
 from upwell.definitions.keys import AssetCheckKey, AssetKey
 from upwell.definitions.metadata import MetadataValue, normalize_metadata
-from upwell.definitions.partitions.definition import PartitionKeyRange
-from upwell.definitions.partitions.multi import whole_key, window_of
-from upwell.definitions.partitions.time_windows import TimeWindow
 from upwell.definitions.results import AssetMaterialization, AssetObservation
 from upwell.definitions.updates import Update
 from upwell.events import RunId, new_run_id
 from upwell.runtime.messages import StepTask, TriggerEvent
+from upwell.runtime.partition_context import PartitionContext, PartitionsOf
 
 LoggedEvent: TypeAlias = AssetMaterialization | AssetObservation
 
@@ -36,7 +34,7 @@ class RunInfo:
     run_config: Any = None  # whatever JSON the caller of the run gave
 
 
-class StepContext:
+class StepContext(PartitionContext):
     """What every function is told; the base of the contexts below."""
 
     def __init__(
@@ -47,9 +45,9 @@ class StepContext:
         log: logging.Logger,
         resources: Mapping[str, object],
         op_config: Any = None,  # JSON, or what the config argument's type made of it
+        partitions_read: PartitionsOf = lambda name: None,
     ) -> None:
-        self._task = task
-        self._compute = compute
+        super().__init__(task, compute, partitions_read)
         self.log = log
         self.resources = SimpleNamespace(**resources)
         self.op_config = op_config
@@ -101,53 +99,6 @@ class StepContext:
     def log_event(self, event: LoggedEvent) -> None:
         """Record that an asset was materialised or looked at, beside what the function returns."""
         self.logged_events.append(event)
-
-    # The partition.
-
-    @property
-    def has_partition_key(self) -> bool:
-        """Whether the step runs for a partition."""
-        return self._task.partition is not None
-
-    @property
-    def partition_key(self) -> str:
-        """The partition that the step runs for.
-
-        Raises:
-            DagsterInvariantViolationError: it runs for none.
-        """
-        if self._task.partition is None:
-            raise DagsterInvariantViolationError(
-                f"step {self._task.step_id!r} runs for no partition; "
-                "give the run one (--partition), or ask has_partition_key"
-            )
-        return whole_key(self._compute.partitions_def, self._task.partition)
-
-    @property
-    def partition_keys(self) -> Sequence[str]:
-        """The partitions that the step runs for."""
-        return [self.partition_key]
-
-    @property
-    def partition_key_range(self) -> PartitionKeyRange:
-        """From the first to the last partition that the step runs for."""
-        return PartitionKeyRange(self.partition_key, self.partition_key)
-
-    @property
-    def has_partition_key_range(self) -> bool:
-        return False
-
-    @property
-    def partition_time_window(self) -> TimeWindow:
-        """The time that the partition covers.
-
-        Raises:
-            DagsterInvariantViolationError: there are no partitions, or not by time.
-        """
-        window = window_of(self._compute.partitions_def, self.partition_key)
-        if window is None:
-            raise DagsterInvariantViolationError(f"step {self._task.step_id!r} is not partitioned by time")
-        return window
 
     # The assets.
 

@@ -23,6 +23,7 @@ from upwell.runtime.code import Code
 from upwell.runtime.contexts import StepContext
 from upwell.runtime.io.contexts import InputContext, OutputContext
 from upwell.runtime.messages import StepTask
+from upwell.runtime.partition_context import PartitionsRead
 from upwell.runtime.resources import OpenResources
 
 
@@ -95,6 +96,14 @@ def _partitions_read(
     if not isinstance(mapping, AllPartitionMapping | LastPartitionMapping):
         _check_existing(given, upstream, found, task)
     return found
+
+
+def partitions_read(task: StepTask, compute: ComputeDefinition, code: Code, name: str) -> PartitionsRead | None:
+    """The partitions that the argument of this name reads; none where its asset has none, or there is no such."""
+    given = next((given for given in compute.inputs if given.name == name), None)
+    keys = None if given is None else _partitions_read(task, compute, code, given)
+    definition = None if given is None else code.spec(given.key).partitions_def
+    return None if keys is None or definition is None else PartitionsRead(definition, keys)
 
 
 def _check_existing(

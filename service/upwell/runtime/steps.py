@@ -14,7 +14,7 @@ from upwell.definitions.compute import ComputeDefinition
 from upwell.definitions.failures import Failure, RetryRequested
 from upwell.runtime.code import Code
 from upwell.runtime.contexts import AssetCheckExecutionContext, AssetExecutionContext, StepContext
-from upwell.runtime.inputs import arguments, op_config, shown_config
+from upwell.runtime.inputs import arguments, op_config, partitions_read, shown_config
 from upwell.runtime.messages import RetryWish, StepReport, StepResult, StepTask
 from upwell.runtime.outputs import Outputs
 from upwell.runtime.resources import OpenResources
@@ -121,7 +121,7 @@ class _Attempt:
         task, compute, code = self._task, self._compute, self._code
         config = op_config(task, compute)
         with code.opened(task.config, task.run_id, self._log) as opened:
-            context = _context(task, compute, self._log, config, opened)
+            context = _context(task, compute, code, self._log, config, opened)
             self._outputs = Outputs(task, compute, code, context, opened)
             yield _Prepared(
                 outputs=self._outputs,
@@ -138,7 +138,7 @@ class _Prepared:
 
 
 def _context(
-    task: StepTask, compute: ComputeDefinition, log: logging.Logger, config: Any, opened: OpenResources
+    task: StepTask, compute: ComputeDefinition, code: Code, log: logging.Logger, config: Any, opened: OpenResources
 ) -> StepContext:
     kind = AssetExecutionContext if compute.outputs else AssetCheckExecutionContext
     wanted_by = f"step {compute.name!r}"
@@ -148,6 +148,7 @@ def _context(
         log=log,
         resources=vars(opened.namespace(compute.required_resource_keys, wanted_by)),
         op_config=shown_config(config),
+        partitions_read=lambda name: partitions_read(task, compute, code, name),
     )
 
 

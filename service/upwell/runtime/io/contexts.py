@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from upwell.definitions.errors import DagsterInvariantViolationError
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.metadata import MetadataValue, normalize_metadata
-from upwell.definitions.partitions.definition import PartitionsDefinition
+from upwell.definitions.partitions.definition import PartitionKeyRange, PartitionsDefinition
 from upwell.definitions.partitions.multi import whole_key, window_of
 from upwell.definitions.partitions.time_windows import TimeWindow
 from upwell.definitions.specs import UNSET
@@ -94,6 +94,16 @@ class IOContext:
                 "use asset_partition_keys"
             )
         return keys[0]
+
+    @property
+    def asset_partition_key_range(self) -> PartitionKeyRange:
+        """From the first to the last partition that is stored or loaded."""
+        keys = self.asset_partition_keys
+        if not keys:
+            raise DagsterInvariantViolationError(
+                f"no partition of asset {self.asset_key.to_user_string()!r} is stored or loaded"
+            )
+        return PartitionKeyRange(keys[0], keys[-1])
 
     @property
     def asset_partitions_def(self) -> PartitionsDefinition | None:
