@@ -28,6 +28,7 @@ from benchmarks.upwell_service import running
 SERVERS = {"BENCH_REDIS_URL": "redis://127.0.0.1:6379", "BENCH_NATS_URL": "nats://127.0.0.1:4222"}
 SETTLE = 0.1  # as in definitions/latency.py
 WARM_UP = 3
+ROWS = "a,b\n1,2\n"
 PEER_SAMPLES = 4
 
 Events = Iterator[dict[str, Any]]
@@ -80,11 +81,17 @@ def _ours(folder: Path, samples: int) -> dict[str, list[float]]:
         def deliver(webhook: str) -> Callable[[], object]:
             return lambda: service.request("POST", f"/webhooks/{webhook}", {})
 
+        unfinished = landing / "unfinished.tmp"
         taken = {
             "webhook": _timed(deliver("told"), events, samples),
             "webhook, its sensor": _timed(deliver("asked"), events, samples),
             "run succeeded, run status sensor": [_one_after_other(deliver("begin"), events) for _ in range(samples)],
-            "file renamed into place": _timed(lambda: _rename(landing), events, samples),
+            "file renamed into place": _timed(
+                lambda: unfinished.rename(landing / f"{uuid.uuid4().hex}.csv"),
+                events,
+                samples,
+                before=lambda: unfinished.write_text(ROWS),
+            ),
         }
         settled = _timed(lambda: _write(landing), events, samples)
         taken["file written, less the time to settle"] = [seconds - SETTLE for seconds in settled]
@@ -106,11 +113,14 @@ def _answers(url: str) -> bool:
     return True
 
 
-def _timed(do: Callable[[], object], events: Events, samples: int) -> list[float]:
+def _timed(
+    do: Callable[[], object], events: Events, samples: int, *, before: Callable[[], object] = lambda: None
+) -> list[float]:
     """Seconds from just before each time until a client is told that the run has started."""
     taken = []
     for _ in range(WARM_UP + samples):
-        time.sleep(0.01)
+        before()
+        time.sleep(0.02)
         started = time.perf_counter()
         do()
         next(event for event in events if event["kind"] == "run.started")
@@ -130,15 +140,8 @@ def _one_after_other(begin: Callable[[], object], events: Events) -> float:
     return seconds
 
 
-def _rename(landing: Path) -> None:
-    ready = landing / f"{uuid.uuid4().hex}.csv"
-    unfinished = ready.with_suffix(".tmp")
-    unfinished.write_text("a,b\n1,2\n")
-    unfinished.rename(ready)
-
-
 def _write(landing: Path) -> None:
-    (landing / f"{uuid.uuid4().hex}.csv").write_text("a,b\n1,2\n")
+    (landing / f"{uuid.uuid4().hex}.csv").write_text(ROWS)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""For Dagster: an asset sensor that asks for a run, and a run status sensor that asks for another: both at their best."""
+"""For Dagster: an asset sensor that asks for a run, and a run status sensor that asks for another."""
 
 import dagster as dg
 
