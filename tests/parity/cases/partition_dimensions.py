@@ -54,6 +54,9 @@ def run(dg, kit):
             "by a part": lambda: [
                 str(one) for one in both.get_multipartition_keys_with_dimension_value("region", "eu")
             ],
+            "by parts": lambda: [
+                str(one) for one in both.get_multipartition_keys_with_dimension_values("region", ["eu", "asia"])
+            ],
             "from text": lambda: dict(both.get_partition_key_from_str("2024-01-02|us").keys_by_dimension),
             "from short text": lambda: both.get_partition_key_from_str("2024-01-02") and 1,
             "window": lambda: window(both, key({"region": "eu", "day": "2024-01-02"})),

@@ -66,6 +66,40 @@ def run(dg, kit):
             "in a window": lambda: list(
                 days.get_partition_keys_in_time_window(dg.TimeWindow(at("2024-01-02 12:00"), at("2024-01-05 00:00")))
             ),
+            "in range of a window": lambda: [
+                [found.start, found.end]
+                for found in (
+                    days.get_partition_key_range_for_time_window(dg.TimeWindow(at("2024-01-03"), at("2024-01-06"))),
+                    weekly.get_partition_key_range_for_time_window(
+                        dg.TimeWindow(at("2024-01-10 05:00"), at("2024-01-24 05:00"))
+                    ),
+                )
+            ],
+            "windows beside": lambda: [
+                found and [found.start.isoformat(), found.end.isoformat()]
+                for found in (
+                    days.get_next_partition_window(at("2024-01-03 05:00")),
+                    days.get_next_partition_window(at("2024-01-03")),
+                    days.get_next_partition_window(at("2024-01-20")),
+                    days.get_prev_partition_window(at("2024-01-03 05:00")),
+                    days.get_prev_partition_window(at("2024-01-03")),
+                    days.get_prev_partition_window(at("2024-01-01")),
+                    days.get_first_partition_window(),
+                    days.get_last_partition_window(),
+                    spring.get_next_partition_window(at("2024-03-31 00:30")),
+                    workdays.get_prev_partition_window(at("2024-01-08 06:00")),
+                )
+            ],
+            "at an instant": lambda: [
+                days.get_partition_key_for_timestamp(at("2024-01-03 05:00").timestamp()),
+                days.get_partition_key_for_timestamp(at("2024-01-03").timestamp()),
+                days.get_partition_key_for_timestamp(at("2024-01-03").timestamp(), end_closed=True),
+                twice.get_partition_key_for_timestamp(at("2024-01-03 06:00").timestamp()),
+            ],
+            "start and end": lambda: [
+                days.start_time_for_partition_key("2024-01-03").isoformat(),
+                weekly.end_time_for_partition_key("2024-01-10").isoformat(),
+            ],
             "no schedule": lambda: dg.TimeWindowPartitionsDefinition(start="2024-01-01", fmt="%Y-%m-%d") and 1,
             "no zone": lambda: dg.DailyPartitionsDefinition("2024-01-01", timezone="Mars/Base") and 1,
             "no cron": lambda: (

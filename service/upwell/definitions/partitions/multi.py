@@ -215,6 +215,13 @@ class MultiPartitionsDefinition(PartitionsDefinition):
             for name, one in self.by_name.items()
         )
 
+    def get_multipartition_keys_with_dimension_values(
+        self, dimension_name: str, dimension_partition_keys: Sequence[str]
+    ) -> Sequence[MultiPartitionKey]:
+        """The keys that have one of these keys in one of their dimensions, by these."""
+        find = self.get_multipartition_keys_with_dimension_value
+        return [key for part in dimension_partition_keys for key in find(dimension_name, part)]
+
     @cached_property
     def time_dimension(self) -> str | None:
         """The name of the only dimension of time windows, if there is exactly one."""

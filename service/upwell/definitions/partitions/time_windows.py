@@ -238,7 +238,48 @@ class TimeWindowPartitionsDefinition(PartitionsDefinition):
             ValueError: the key does not fit `fmt`.
         """
         start = at_or_after(self.ticks, self._parse(partition_key))
-        return TimeWindow(start.astimezone(self.zone), self.ticks.after(start).astimezone(self.zone))
+        return self._window(start, self.ticks.after(start))
+
+    def _window(self, start: datetime, end: datetime) -> TimeWindow:
+        return TimeWindow(start.astimezone(self.zone), end.astimezone(self.zone))
+
+    def start_time_for_partition_key(self, partition_key: str) -> datetime:
+        """Where the window of a key begins."""
+        return self.time_window_for_partition_key(partition_key).start
+
+    def end_time_for_partition_key(self, partition_key: str) -> datetime:
+        """Where the window of a key ends."""
+        return self.time_window_for_partition_key(partition_key).end
+
+    def get_partition_key_for_timestamp(self, timestamp: float, end_closed: bool = False) -> str:
+        """The key of the window, existing or not, that an instant (seconds since the epoch) lies in. With `end_closed`,
+        the end of a window is still of it."""
+        instant = datetime.fromtimestamp(timestamp, UTC)
+        return self.key_of(self.ticks.before(instant) if end_closed else at_or_before(self.ticks, instant))
+
+    def get_partition_key_range_for_time_window(self, time_window: TimeWindow) -> PartitionKeyRange:
+        """From the key of the window that starts with the time window to that of the one that ends with it."""
+        first, last = at_or_before(self.ticks, time_window.start), self.ticks.before(time_window.end)
+        return PartitionKeyRange(self.key_of(first), self.key_of(last))
+
+    def get_next_partition_window(
+        self, end_dt: datetime, current_time: datetime | None = None, respect_bounds: bool = True
+    ) -> TimeWindow | None:
+        """The first window that starts at `end_dt` or later; with `respect_bounds`, if it exists."""
+        start = max(at_or_after(self.ticks, end_dt), self.first_start)
+        end = self.ticks.after(start)
+        return None if respect_bounds and end > self.last_end(moment(current_time)) else self._window(start, end)
+
+    def get_prev_partition_window(self, start_dt: datetime, respect_bounds: bool = True) -> TimeWindow | None:
+        """The last window that ends at `start_dt` or earlier; with `respect_bounds`, if it is not before the first."""
+        end = at_or_before(self.ticks, start_dt)
+        start = self.ticks.before(end)
+        return None if respect_bounds and start < self.first_start else self._window(start, end)
+
+    def get_first_partition_window(self, current_time: datetime | None = None) -> TimeWindow | None:
+        """The window of the first key, if there is any."""
+        key = self.get_first_partition_key(current_time)
+        return None if key is None else self.time_window_for_partition_key(key)
 
     def get_partition_keys_in_time_window(self, time_window: TimeWindow) -> Sequence[str]:
         """The keys whose windows start in `time_window`, existing or not."""
