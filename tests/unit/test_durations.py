@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from upwell.errors import DefinitionError
 from upwell.durations import format_duration, parse_duration
+from upwell.errors import DefinitionError
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ ENTRIES = (
         name="materialize", module="materializing", target="materialize", summary="Make assets now, without a service."
     ),
     Entry(name="list", module="listing", target="app", summary="List assets, jobs, sensors, schedules or sources."),
-    Entry(name="status", module="status", target="status", summary="Show what is fresh, late and at risk, trouble first."),
+    Entry(name="status", module="status", target="status", summary="Show what is fresh, late and at risk."),
     Entry(
         name="explain",
         module="explaining",

@@ -18,8 +18,8 @@ class SourceSpec:
 
     `kind` is the entry point in the group `upwell.sources` that makes it run (`webhook` has none: the web server feeds
     it); `name` identifies it in the journal, in logs and for its durable cursor, so two declarations of the same thing
-    share one source. `params` are the plain arguments for its factory; `{"env": "NAME"}` among them stands for the value
-    of an environment variable, which is read where the source runs and never kept.
+    share one source. `params` are the plain arguments for its factory; `{"env": "NAME"}` among them stands for the
+    value of an environment variable, which is read where the source runs and never kept.
     """
 
     kind: str
