@@ -23,6 +23,9 @@ _AT_LINE = re.compile(r"(?P<file>[^\n:]+):(?P<line>\d+): (?P<message>.*)", re.S)
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)', re.M)
 
 
+_OURS = Path(__file__).parents[1]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """Something wrong with a definition."""
@@ -95,7 +98,8 @@ def problems_of(location: str, error: ErrorInfo) -> list[Problem]:
     """What kept a location from loading, each with its file and line where they are known."""
     if error.traceback is None:  # the message says it all, with file and line where there are any
         return [_read(location, text) for text in _entries(error.message)]
-    frames = list(_FRAME.finditer(error.traceback))
+    # What one of our own functions refuses stands where the user's code called it.
+    frames = [frame for frame in _FRAME.finditer(error.traceback) if not Path(frame["file"]).is_relative_to(_OURS)]
     file, line = (frames[-1]["file"], int(frames[-1]["line"])) if frames else (None, None)
     return [Problem(location=location, message=f"{error.type}: {error.message}", file=file, line=line)]
 

@@ -10,6 +10,7 @@ from typing import Any, overload
 
 from upwell.definitions.calling import called_function
 from upwell.definitions.compute import UserFunction
+from upwell.definitions.errors import DagsterInvalidDefinitionError
 from upwell.definitions.jobs import JobDeclaration
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.reactions import On
@@ -49,6 +50,9 @@ def sensor(
     nothing. Its first argument, whatever its name, gets a `SensorEvaluationContext`; others that are annotated with a
     resource get that.
     """
+
+    if callable(job_name):
+        raise DagsterInvalidDefinitionError("@sensor takes parentheses, @sensor(target=[…]), and the function below it")
 
     def declare(function: UserFunction) -> SensorDefinition:
         declared = SensorDefinition(

@@ -42,6 +42,8 @@ def test_a_condition_that_the_service_does_not_act_on_is_noted(upwell: Callable[
         ("import nosuchmodule\n", 1, "ModuleNotFoundError: No module named 'nosuchmodule'"),
         ("x = 1\ny = (\n", 2, "SyntaxError"),
         ("def f():\n    raise ValueError('no rows')\nf()\n", 2, "ValueError: no rows"),
+        ("from upwell import sensor\n\n@sensor\ndef a(context): ...\n", 3, "@sensor takes parentheses"),
+        ("from upwell import run_status_sensor as s\n\ns(run_status='x', monitored_jobs=['b'])(print)\n", 3, "Error: "),
         ("from upwell_sensors import cron\n\ncron(\n  '61 * * * *'\n)\n", 3, "Bad minute"),
         ("from upwell import asset\n@asset(deps=['b'])\ndef a(): ...\n@asset(deps=['a'])\ndef b(): ...\n", 2, "circle"),
     ],
