@@ -9,7 +9,7 @@ def test_init_makes_a_project_whose_definitions_are_valid(upwell: Callable[..., 
     assert upwell("init", "shop").exit_code == 0
     monkeypatch.chdir("shop")
     result = upwell("validate")
-    assert (result.exit_code, result.stdout) == (0, "valid: 3 assets, 1 checks\n")
+    assert (result.exit_code, result.stdout) == (0, "valid: 3 assets, 1 check\n")
 
 
 def test_init_keeps_the_database_out_of_version_control(upwell: Callable[..., Any], project: Path) -> None:
