@@ -148,11 +148,13 @@ class DuplicateIgnored:
 class RunSubmitted:
     """Somebody asked for a run by name (API, CLI, retry); the reactor plans it.
 
-    `downstream` adds every dependent. `retry_of` asks for the steps of that run that did not succeed.
+    It is of `assets`, by default those of `job`. `downstream` adds every dependent. `retry_of` asks for the steps of
+    that run that did not succeed.
     """
 
     kind: ClassVar[str] = "run.submitted"
     run_id: RunId
+    job: str | None = None
     assets: tuple[str, ...] = ()
     partition: str | None = None
     downstream: bool = False

@@ -15,6 +15,7 @@ from upwell.definitions.errors import DagsterInvalidDefinitionError
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.jobs import JobDeclaration
 from upwell.definitions.keys import AssetKey
+from upwell.definitions.ops.graphs import OpJobDeclaration
 from upwell.definitions.partitioned_schedules import UnresolvedPartitionedAssetScheduleDefinition
 from upwell.definitions.partitions.definition import PartitionsDefinition
 from upwell.definitions.reactions import CalledOn, FilterFunction
@@ -114,6 +115,11 @@ class Declarations:
     def outputs(self) -> Mapping[AssetKey, OutputDefinition]:
         """By asset: the output that makes it; external assets have none."""
         return {output.key: output for compute in self.computations.values() for output in compute.outputs}
+
+    @cached_property
+    def op_jobs(self) -> Mapping[str, OpJobDeclaration]:
+        """The jobs of ops by the keys of the steps that run them."""
+        return {job.step: job for job in self.jobs if isinstance(job, OpJobDeclaration)}
 
     # What is called.
 

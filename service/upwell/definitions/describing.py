@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 from upwell.definitions.asset_nodes import dep_nodes, keys_made
 from upwell.definitions.checks import AssetCheckSpec
@@ -11,8 +12,10 @@ from upwell.definitions.conditions.model import shown_as
 from upwell.definitions.declarations import Declarations
 from upwell.definitions.errors import DagsterInvalidDefinitionError, DagsterInvalidDefinitionErrors
 from upwell.definitions.graph import AssetGraph, sources_at_odds
-from upwell.definitions.jobs import AssetJobDefinition, JobDeclaration
+from upwell.definitions.jobs import JobDeclaration
 from upwell.definitions.mistakes import mistakes_in
+from upwell.definitions.ops.graphs import OpJobDeclaration
+from upwell.definitions.partitions.union import AnyPartitionsDefinition
 from upwell.definitions.selection import select
 from upwell.definitions.sensor_nodes import sensor_nodes
 from upwell.definitions.snapshot import CheckNode, JobNode, Snapshot, StepNode
@@ -40,7 +43,10 @@ def build_snapshot(definitions: Declarations, location: str, code_hash: str = ""
         location=location,
         code_hash=code_hash,
         assets=graph.snapshots[0].assets,
-        steps=tuple(_step_node(key, compute) for key, compute in definitions.computations.items()),
+        steps=(
+            *(_step_node(key, compute) for key, compute in definitions.computations.items()),
+            *(StepNode(key=key) for key in definitions.op_jobs),
+        ),
         checks=_check_nodes(definitions),
         jobs=jobs,
         sensors=sensors,
@@ -91,7 +97,8 @@ def _job_nodes(
 ) -> tuple[JobNode, ...]:
     nodes = []
     for job in jobs:
-        if not isinstance(job, AssetJobDefinition):
+        if isinstance(job, OpJobDeclaration):
+            nodes.append(_op_job_node(job))
             continue
         try:
             nodes.append(_job_node(job, graph))
@@ -101,7 +108,18 @@ def _job_nodes(
     return tuple(nodes)
 
 
-def _partitions_at_odds(job: AssetJobDefinition, node: JobNode, graph: AssetGraph) -> Iterable[DefinitionError]:
+def _op_job_node(job: OpJobDeclaration) -> JobNode:
+    """Its own config is not here: a run has it from the job itself, for it may depend on the partition."""
+    return JobNode(
+        name=job.name,
+        step=job.step,
+        partitions=cast(AnyPartitionsDefinition | None, job.partitions_def),
+        description=job.description,
+        tags=job.tags,
+    )
+
+
+def _partitions_at_odds(job: JobDeclaration, node: JobNode, graph: AssetGraph) -> Iterable[DefinitionError]:
     for key in node.assets:
         partitions = graph.assets[key].partitions
         if job.partitions_def is not None and partitions not in (None, job.partitions_def):
@@ -111,7 +129,7 @@ def _partitions_at_odds(job: AssetJobDefinition, node: JobNode, graph: AssetGrap
             )
 
 
-def _job_node(job: AssetJobDefinition, graph: AssetGraph) -> JobNode:
+def _job_node(job: JobDeclaration, graph: AssetGraph) -> JobNode:
     chosen = {key for key in select(graph, job.selection) if graph.assets[key].step is not None}
     return JobNode(
         name=job.name,

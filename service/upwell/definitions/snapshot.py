@@ -86,10 +86,12 @@ class StepNode:
 
 @dataclass(frozen=True, kw_only=True)
 class JobNode:
-    """A named part of the graph that people run as one."""
+    """A named part of the graph that people run as one, or (`step`) ops, which run as one step, of `partitions`."""
 
     name: str
-    assets: tuple[str, ...]
+    assets: tuple[str, ...] = ()
+    step: str | None = None
+    partitions: AnyPartitionsDefinition | None = None
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     config: Json = None

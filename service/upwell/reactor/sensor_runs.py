@@ -9,11 +9,9 @@ from upwell.definitions.graph import AssetGraph
 from upwell.definitions.snapshot import SensorNode
 from upwell.events import EventDecided, RunKeysSuppressed, RunRequested, SensorEvaluated, WantedRun
 from upwell.journal.listening_queries import RUN_KEY_REFRESHED_AFTER
-from upwell.planning.planner import plan
 from upwell.reactor.answering import Decision, Situation
-from upwell.reactor.condensing import lane_of
 from upwell.reactor.knowledge import Known
-from upwell.reactor.submissions import Refusal, requests_for
+from upwell.reactor.submissions import Refusal, planned_run
 
 
 @dataclass(kw_only=True)
@@ -55,12 +53,12 @@ def _requested(
 ) -> RunRequested:
     graph = situation.graph
     assets = _assets(wanted, node, graph, title)
-    requests = requests_for(assets, wanted.partition, graph, situation.now)
     job = graph.jobs.get(wanted.job) if wanted.job is not None else None
+    steps, lane = planned_run(assets, job, wanted.partition, graph, situation.now)
     return RunRequested(
         run_id=situation.new_run_id(),
-        lane=lane_of((asset, partition) for asset, partitions in requests.items() for partition in partitions),
-        plan=plan(graph, requests, now=situation.now, downstream=False),
+        lane=lane,
+        plan=steps,
         reason=f"{title} asked for {_what(wanted, assets)}",
         cause="schedule" if node is not None and node.kind == "schedule" else "sensor",
         job=wanted.job,

@@ -7,8 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from upwell.definitions.graph import AssetGraph
+from upwell.definitions.snapshot import JobNode
+from upwell.errors import PartitionError
 from upwell.events import PlannedStep, RunRequested, RunSubmitted
 from upwell.journal.views import ENDED
+from upwell.planning.job_plan import lane_of_job, op_job_plan
 from upwell.planning.planner import plan
 from upwell.reactor.condensing import lane_of
 from upwell.reactor.knowledge import Known
@@ -29,20 +32,55 @@ def submitted_run(submitted: RunSubmitted, graph: AssetGraph, now: datetime, kno
 
 def _manual(submitted: RunSubmitted, graph: AssetGraph, now: datetime) -> RunRequested:
     who = submitted.submitted_by or "somebody"
-    requests = requests_for(submitted.assets, submitted.partition, graph, now)
-    targets = [(asset, partition) for asset, partitions in requests.items() for partition in partitions]
+    job = _job(submitted, graph)
+    assets = submitted.assets or (job.assets if job is not None else ())
+    steps, lane = planned_run(assets, job, submitted.partition, graph, now, downstream=submitted.downstream)
+    what = f"job {job.name}" if job is not None else _named(assets)
     return RunRequested(
         run_id=submitted.run_id,
-        lane=lane_of(targets),
-        plan=plan(graph, requests, now=now, downstream=submitted.downstream),
-        reason=f"{who} asked for {_named(submitted.assets)}"
-        + (" and what is downstream" if submitted.downstream else ""),
+        lane=lane,
+        plan=steps,
+        reason=f"{who} asked for {what}" + (" and what is downstream" if submitted.downstream else ""),
         cause="manual",
-        roots=submitted.assets,
+        job=submitted.job,
+        roots=assets,
         partition=submitted.partition,
-        config=submitted.config,
-        tags=submitted.tags,
+        config=submitted.config if submitted.config is not None or job is None else job.config,
+        tags={**(job.tags if job is not None else {}), **submitted.tags},
     )
+
+
+def _job(submitted: RunSubmitted, graph: AssetGraph) -> JobNode | None:
+    if submitted.job is None:
+        return None
+    if submitted.job not in graph.jobs:
+        known = ", ".join(sorted(graph.jobs)) or "none"
+        raise Refusal(f"there is no job {submitted.job!r}; the jobs are: {known}")
+    return graph.jobs[submitted.job]
+
+
+def planned_run(
+    assets: Sequence[str],
+    job: JobNode | None,
+    partition: str | None,
+    graph: AssetGraph,
+    now: datetime,
+    *,
+    downstream: bool = False,
+) -> tuple[tuple[PlannedStep, ...], str]:
+    """The plan of a run, and its lane: of a job of ops, or of assets.
+
+    Raises:
+        Refusal: there can be no such run.
+    """
+    if job is not None and job.step is not None:
+        try:
+            return op_job_plan(job, partition, now), lane_of_job(job, partition)
+        except PartitionError as wrong:
+            raise Refusal(str(wrong)) from None
+    requests = requests_for(assets, partition, graph, now)
+    lane = lane_of((asset, key) for asset, keys in requests.items() for key in keys)
+    return plan(graph, requests, now=now, downstream=downstream), lane
 
 
 def _named(assets: Sequence[str]) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from upwell.definitions.compute import DEFAULT_IO_MANAGER, ComputeDefinition, InputDefinition
 from upwell.definitions.declarations import Declarations
 from upwell.definitions.errors import DagsterInvalidDefinitionError
 from upwell.definitions.keys import AssetKey
+from upwell.definitions.ops.graphs import OpJobDeclaration
 from upwell.definitions.partitions.mapping import PartitionMapping
 from upwell.definitions.reactions import FilterFunction
 from upwell.definitions.resources import InputManager, IOManager
@@ -34,6 +35,11 @@ class Code:
     default_io_manager: IOManager
     resources_of_run: OpenResources | None = None
     watch: Callable[[IOManager], IOManager] | None = None
+
+    def op_job(self, step: str) -> OpJobDeclaration | None:
+        """The job of ops that a step runs, with all resources; none when the step is something else."""
+        job = self.definitions.op_jobs.get(step)
+        return None if job is None else replace(job, resource_defs={**self.definitions.resources, **job.resource_defs})
 
     def computation(self, step: str) -> ComputeDefinition:
         """The computation of a step.

@@ -39,6 +39,7 @@ from upwell.events import (
     PartitionsWanted,
     decode,
 )
+from upwell.runtime.blocking import Blocking
 from upwell.runtime.call_instance import CallInstance
 from upwell.runtime.code import Code
 from upwell.runtime.evaluation_context import EvaluationContext, Surroundings
@@ -53,7 +54,6 @@ from upwell.runtime.messages import (
 )
 from upwell.runtime.resources import with_needed
 from upwell.runtime.sensor_contexts import RunStatusSensorContext, ScheduleEvaluationContext, SensorEvaluationContext
-from upwell.runtime.steps import Blocking
 from upwell.runtime.ticking import call_about_run, call_schedule, call_sensor
 from upwell.runtime.tracebacks import error_info
 from upwell.runtime.user_calls import call_plainly

@@ -6,28 +6,21 @@ import contextlib
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ParamSpec, Protocol, TypeVar, assert_never
+from typing import Any, assert_never
 
 from upwell.definitions.compute import ComputeDefinition
-from upwell.definitions.failures import Failure, RetryRequested
+from upwell.runtime.blocking import Blocking
 from upwell.runtime.code import Code
 from upwell.runtime.contexts import AssetCheckExecutionContext, AssetExecutionContext, StepContext
 from upwell.runtime.inputs import arguments, op_config, partitions_read, shown_config
-from upwell.runtime.messages import RetryWish, StepReport, StepResult, StepTask
+from upwell.runtime.messages import StepReport, StepResult, StepTask
+from upwell.runtime.ops.step import run_job
 from upwell.runtime.outputs import Outputs
 from upwell.runtime.resources import OpenResources
+from upwell.runtime.retrying import retry_wish
 from upwell.runtime.tracebacks import error_info
-
-T = TypeVar("T")
-P = ParamSpec("P")
-
-
-class Blocking(Protocol):
-    """Calls a function that may block, in a thread or (where nobody else waits) right here."""
-
-    def __call__(self, function: Callable[..., T], /, *args: Any) -> Awaitable[T]: ...
 
 
 async def run_step(
@@ -42,6 +35,8 @@ async def run_step(
 
     `on_error` is given the exception itself, for callers in the same process.
     """
+    if (job := code.op_job(task.step)) is not None:
+        return await run_job(task, job, blocking=blocking, log=log, on_error=on_error)
     started_at = time.perf_counter()
     attempt: _Attempt | None = None
     error: BaseException | None = None
@@ -150,14 +145,3 @@ def _context(
         op_config=shown_config(config),
         partitions_read=lambda name: partitions_read(task, compute, code, name),
     )
-
-
-def retry_wish(error: BaseException | None) -> RetryWish | None:
-    """What user code itself says about trying again; none when it says nothing."""
-    match error:
-        case RetryRequested():
-            return RetryWish(max_retries=error.max_retries, seconds_to_wait=error.seconds_to_wait)
-        case Failure(allow_retries=False):
-            return RetryWish(max_retries=0)
-        case _:
-            return None

@@ -35,10 +35,10 @@ from upwell.definitions.sensors import (
     RunStatusSensorDefinition,
     SensorDefinition,
 )
+from upwell.runtime.blocking import Blocking
 from upwell.runtime.evaluation_context import EvaluationContext
 from upwell.runtime.multi_asset_context import MultiAssetSensorEvaluationContext
 from upwell.runtime.sensor_contexts import RunStatusSensorContext, ScheduleEvaluationContext, SensorEvaluationContext
-from upwell.runtime.steps import Blocking
 from upwell.runtime.user_calls import Answer, call, call_plainly
 
 

@@ -15,7 +15,7 @@ import sniffio
 
 from upwell.definitions.calling import CalledFunction
 from upwell.definitions.compute import Style
-from upwell.runtime.steps import Blocking
+from upwell.runtime.blocking import Blocking
 
 T = TypeVar("T")
 

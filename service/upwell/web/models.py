@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from upwell.events import CheckSeverity, ErrorInfo, FreshnessState, Json
 from upwell.journal.views import RunStatus, StepStatus
@@ -51,13 +51,23 @@ class FieldProblem(Answer):
 
 
 class RunSubmission(Request):
-    """`POST /runs`. `select` is a selection as on the command line; `downstream` adds everything below it."""
+    """`POST /runs`: of `select`, a selection as on the command line, or of a job.
 
-    select: Annotated[str, Field(min_length=1, max_length=10_000)]
+    `downstream` adds everything below what is selected.
+    """
+
+    select: Annotated[str | None, Field(min_length=1, max_length=10_000)] = None
+    job: Annotated[str | None, Field(min_length=1, max_length=1_000)] = None
     partition: Annotated[str | None, Field(max_length=1_000)] = None
     downstream: bool = False
     config: Json = None
     tags: Mapping[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _of_one_thing(self) -> Self:
+        if (self.select is None) is (self.job is None):
+            raise ValueError("give either select or job")
+        return self
 
 
 class RunAccepted(Answer):
@@ -384,8 +394,11 @@ class ReloadAccepted(Answer):
 
 
 class Job(Answer):
+    """A named part of the graph that people run as one; `step`, of a job of ops, is the step that runs it."""
+
     name: str
     assets: tuple[str, ...]
+    step: str | None
     description: str | None
     tags: Mapping[str, str]
 

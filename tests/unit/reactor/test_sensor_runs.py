@@ -40,10 +40,11 @@ GRAPH = AssetGraph(
             jobs=(
                 JobNode(name="nightly", assets=("raw",), tags={"team": "a"}, config={"x": 1}),
                 JobNode(name="daily", assets=("days",)),
+                JobNode(name="ops", step="job:ops", partitions=DAILY),
             ),
             sensors=(
                 SensorNode(name="watch", kind="polling", jobs=("nightly",)),
-                SensorNode(name="every_day", kind="schedule", jobs=("daily",)),
+                SensorNode(name="every_day", kind="schedule", jobs=("daily", "ops")),
             ),
         )
     ]
@@ -99,6 +100,15 @@ def test_a_schedule_asks_for_a_partition() -> None:
     assert run.tags["dagster/schedule_name"] == "every_day"
 
 
+def test_a_job_of_ops_is_one_step_of_a_partition_that_there_is() -> None:
+    (run,) = requested(decided(WantedRun(job="ops", partition="2024-01-05"), sensor="every_day"))
+    assert [(step.id, step.step, step.assets) for step in run.plan] == [("job:ops@2024-01-05", "job:ops", ())]
+    assert (run.lane, run.job, run.roots) == ("job:ops@2024-01-05", "ops", ())
+    early = decided(WantedRun(job="ops", partition="2023-01-01"))
+    assert "job ops has no partition '2023-01-01'" in str(reasons(early))
+    assert "job ops is partitioned. Say which" in str(reasons(decided(WantedRun(job="ops"))))
+
+
 def test_a_key_that_had_its_run_is_not_run_again_and_the_decision_names_that_run() -> None:
     known = Known(taken={"k": ("first", NOW)})
     decision = decided(WantedRun(job="nightly", run_key="k"), WantedRun(job="nightly", run_key="new"), known=known)
@@ -129,7 +139,7 @@ def test_what_cannot_be_run_is_refused_with_the_mend_and_the_others_run() -> Non
     )
     assert [run.job for run in requested(decision)] == ["nightly"]
     assert [reason for outcome, reason in reasons(decision) if outcome == "rejected"] == [
-        "sensor watch asked for job 'nightli', which does not exist; the jobs are: daily, nightly",
+        "sensor watch asked for job 'nightli', which does not exist; the jobs are: daily, nightly, ops",
         "sensor watch asked for mart, which job nightly does not hold",
         "days is partitioned; say which partition, e.g. '2024-01-09'",
         "days has no partition '1999-01-01'; its partitions are 2024-01-01 to 2024-01-09",

@@ -165,3 +165,11 @@ async def test_only_a_run_that_failed_can_be_retried(
 ) -> None:
     await journal.append(requested("r1"), *ends)
     assert (await client.post("/api/v1/runs/r1/retry")).status_code == 409
+
+
+async def test_a_run_of_a_job_is_of_its_assets(client: httpx.AsyncClient, journal: StoredJournal) -> None:
+    answer = await client.post("/api/v1/runs", json={"job": "nope"})
+    assert (answer.status_code, answer.json()["detail"]) == (404, 'There is no job "nope".')
+    for body in ({}, {"job": "nope", "select": "raw/orders"}):
+        answer = await client.post("/api/v1/runs", json=body)
+        assert answer.status_code == 422 and "give either select or job" in answer.text

@@ -191,6 +191,11 @@ class OpJobDeclaration(JobDeclaration):
     retry_policy: Any = None
     input_values: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def step(self) -> str:
+        """The key of the step that runs it as a whole, in the service."""
+        return f"job:{self.name}"
+
     def config_for(self, partition_key: str | None) -> Json:
         if isinstance(self.config, PartitionedConfig):
             return dict(self.config.run_config_for(partition_key)) if partition_key is not None else None

@@ -20,6 +20,7 @@ from upwell.definitions.ops.op import OpDefinition
 from upwell.definitions.ops.run_config import OpsConfig
 from upwell.definitions.resources import InputManager, IOManager
 from upwell.definitions.specs import UNSET
+from upwell.runtime.blocking import Blocking
 from upwell.runtime.inputs import shown_config
 from upwell.runtime.io.contexts import InputContext, OutputContext
 from upwell.runtime.messages import StepTask
@@ -27,7 +28,6 @@ from upwell.runtime.ops.contexts import OpExecutionContext
 from upwell.runtime.ops.outputs import OpOutputs
 from upwell.runtime.ops.slots import Listed, Present
 from upwell.runtime.resources import OpenResources
-from upwell.runtime.steps import Blocking
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from upwell.runtime.asset_records import recorded_asset
 from upwell.runtime.ops.calls import OpCall, Surroundings
 from upwell.runtime.ops.contexts import HookContext
 from upwell.runtime.ops.slots import Absent, Keyed, Listed, Present, Slot, listed, plain
-from upwell.runtime.steps import retry_wish
+from upwell.runtime.retrying import retry_wish
 from upwell.runtime.tracebacks import error_info
 
 

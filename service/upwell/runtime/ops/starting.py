@@ -17,10 +17,10 @@ from upwell.definitions.ops.partitioned_config import PartitionedConfig
 from upwell.definitions.ops.run_config import OpsConfig, ops_config
 from upwell.definitions.run_config import RunConfig, merged_config, plain_config
 from upwell.events import RunId
+from upwell.runtime.blocking import Blocking
 from upwell.runtime.messages import StepTask
 from upwell.runtime.ops.calls import Surroundings
 from upwell.runtime.resources import OpenResources, said_of, with_needed
-from upwell.runtime.steps import Blocking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +93,7 @@ def surroundings_of(
     clock: Clock,
     blocking: Blocking,
     log: logging.Logger | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> Surroundings:
     """What all ops of the run have in common."""
     task = StepTask(
@@ -104,7 +105,7 @@ def surroundings_of(
         now=clock.now(),
         partition=partition,
         config=dict(config.run_config),
-        tags=job.tags,
+        tags={**job.tags, **(tags or {})},
     )
     return Surroundings(
         task=task,

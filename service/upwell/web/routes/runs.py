@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -12,6 +12,7 @@ from upwell.definitions.selection import select
 from upwell.errors import PartitionError
 from upwell.events import EventDecided, RunCancelRequested, RunId, RunSubmitted, new_run_id
 from upwell.journal.views import ENDED, RunStatus, RunView
+from upwell.planning.job_plan import op_job_plan
 from upwell.web import models
 from upwell.web.parts import Parts, WebParts
 from upwell.web.presenting import present_run, present_run_detail
@@ -22,11 +23,15 @@ router = APIRouter(prefix="/runs", tags=["runs"])
 
 @router.post("", status_code=202)
 async def submit_run(submission: models.RunSubmission, parts: Parts) -> models.RunAccepted:
-    """Ask for a run of the selected assets."""
-    assets = runnable(parts, submission.select)
-    check_partition(parts, assets, submission.partition)
+    """Ask for a run of the selected assets, or of a job."""
+    if submission.select is None:
+        assets = _of_job(parts, submission)
+    else:
+        assets = runnable(parts, submission.select)
+        check_partition(parts, assets, submission.partition)
     event = RunSubmitted(
         run_id=new_run_id(),
+        job=submission.job,
         assets=tuple(assets),
         partition=submission.partition,
         downstream=submission.downstream,
@@ -36,6 +41,23 @@ async def submit_run(submission: models.RunSubmission, parts: Parts) -> models.R
     )
     await parts.journal.append(event)
     return models.RunAccepted(run_id=event.run_id)
+
+
+def _of_job(parts: WebParts, submission: models.RunSubmission) -> Sequence[str]:
+    """The assets of the job that is asked for; none of a job of ops.
+
+    Raises:
+        ProblemError: 404.
+        PartitionError: the partition does not suit the job.
+    """
+    job = parts.project.graph.jobs.get(submission.job or "")
+    if job is None:
+        raise not_found("job", submission.job or "")
+    if job.step is not None:
+        op_job_plan(job, submission.partition, parts.clock.now())
+        return ()
+    check_partition(parts, job.assets, submission.partition)
+    return job.assets
 
 
 @router.get("")
@@ -142,6 +164,7 @@ async def find_run(parts: WebParts, run_id: str) -> RunView:
         lane="",
         reason="submitted by " + (submitted.submitted_by or "somebody"),
         cause="retry" if submitted.retry_of else "manual",
+        job=submitted.job,
         plan=(),
         requested_at=records[0].at,
         requested_id=records[0].id,
