@@ -12,7 +12,7 @@ from upwell.definitions.errors import DagsterInvalidInvocationError, DagsterUnkn
 from upwell.definitions.keys import AssetKey
 from upwell.definitions.partitions.definition import DynamicPartitionsStore, PartitionsDefinition
 from upwell.definitions.run_config import RunConfig
-from upwell.definitions.run_requests import PARTITION_TAG, RunRequest
+from upwell.definitions.run_requests import RunRequest
 from upwell.definitions.selection import AssetSelection, CoercibleToAssetSelection
 from upwell.definitions.signature import Place, caller_place
 from upwell.events import Json
@@ -65,7 +65,7 @@ class JobDeclaration:
         return RunRequest(
             run_key=run_key,
             run_config=self.config_for(partition_key) if run_config is None else run_config,
-            tags={**(tags or {}), PARTITION_TAG: partition_key},
+            tags={**(tags or {}), **self.partitions_def.get_tags_for_partition_key(partition_key)},
             job_name=self.name,
             asset_selection=asset_selection,
             partition_key=partition_key,

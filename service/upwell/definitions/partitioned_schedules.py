@@ -11,7 +11,7 @@ from upwell.definitions.partitions.definition import PartitionsDefinition
 from upwell.definitions.partitions.multi import MultiPartitionsDefinition, newest_keys
 from upwell.definitions.partitions.named import StaticPartitionsDefinition
 from upwell.definitions.partitions.time_windows import TimeWindowPartitionsDefinition
-from upwell.definitions.run_requests import PARTITION_TAG, RunRequest, SkipReason
+from upwell.definitions.run_requests import RunRequest, SkipReason
 from upwell.definitions.schedules import CatchUp, DefaultScheduleStatus, ScheduleDefinition, schedule
 from upwell.definitions.sensing import checked_name
 from upwell.definitions.signature import Place, caller_place
@@ -135,7 +135,8 @@ def _requests_of(
     """What each tick asks for. The context is not typed: it is the runtime's."""
 
     def request(key: str) -> RunRequest:
-        return RunRequest(run_key=key, job_name=job.name, partition_key=key, tags={**(tags or {}), PARTITION_TAG: key})
+        own = partitions.get_tags_for_partition_key(key)
+        return RunRequest(run_key=key, job_name=job.name, partition_key=key, tags={**(tags or {}), **own})
 
     def requests(context: Any) -> list[RunRequest] | SkipReason:
         known = partitions.known_by(context.instance) if partitions.dynamic_names else partitions

@@ -14,8 +14,12 @@ from upwell.definitions.errors import (
 )
 from upwell.definitions.jobs import JobDeclaration
 from upwell.definitions.keys import AssetKey
-from upwell.definitions.partitions.definition import DynamicPartitionsStore, PartitionsDefinition
-from upwell.definitions.run_requests import PARTITION_TAG, RunRequest
+from upwell.definitions.partitions.definition import (
+    PARTITION_TAG,
+    DynamicPartitionsStore,
+    PartitionsDefinition,
+)
+from upwell.definitions.run_requests import RunRequest
 from upwell.definitions.selection import select
 from upwell.definitions.sensing import SensingDefinition
 from upwell.definitions.sensor_nodes import assets_wanted
@@ -101,8 +105,9 @@ class Asker:
             )
         tags = {**request.tags, f"dagster/{self._asking.noun}_name": self._asking.name}
         if request.partition_key and PARTITION_TAG not in request.tags:
-            self._check_partition(request, request.partition_key)
-            tags[PARTITION_TAG] = request.partition_key
+            tags |= self._checked_partition(request, request.partition_key).get_tags_for_partition_key(
+                request.partition_key
+            )
         return request.with_replaced_attrs(tags=tags)
 
     def _of_assets(self, request: RunRequest) -> RunRequest:
@@ -121,7 +126,7 @@ class Asker:
                 f"{', '.join(sorted(whole)) or 'nothing'}"
             )
 
-    def _check_partition(self, request: RunRequest, key: str) -> None:
+    def _checked_partition(self, request: RunRequest, key: str) -> PartitionsDefinition:
         found, whose = self._partitions(request)
         if len(found) != 1:
             raise DagsterInvariantViolationError(
@@ -131,6 +136,7 @@ class Asker:
             )
         if not found[0].has_partition_key(key, self._now, self._store):
             raise DagsterUnknownPartitionError(f"{self._what} asks for partition {key!r}, and of {whose} there is none")
+        return found[0]
 
     def _partitions(self, request: RunRequest) -> tuple[Sequence[PartitionsDefinition], str]:
         """The partitions that a request may be for, and whose they are."""

@@ -19,9 +19,6 @@ from upwell.definitions.partitions.requests import (
 from upwell.definitions.results import AssetMaterialization, AssetObservation
 from upwell.definitions.run_config import RunConfig, plain_config
 
-PARTITION_TAG = "dagster/partition"
-"""The tag of a run that names its partition (as in Dagster)."""
-
 AssetEvent: TypeAlias = AssetMaterialization | AssetObservation | AssetCheckEvaluation
 
 

@@ -20,7 +20,7 @@ from upwell.definitions.definitions import Definitions
 from upwell.definitions.describing import build_snapshot
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.keys import AssetKey, CoercibleToAssetKey
-from upwell.definitions.run_requests import PARTITION_TAG
+from upwell.definitions.partitions.definition import PARTITION_TAG
 from upwell.definitions.selection import AssetSelection, select
 from upwell.definitions.specs import AssetSpec
 from upwell.oneshot.history import Evaluated

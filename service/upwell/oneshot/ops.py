@@ -16,10 +16,9 @@ from upwell.definitions.ops.hooks import HookDefinition
 from upwell.definitions.ops.nodes import checked_name
 from upwell.definitions.ops.partitioned_config import PartitionedConfig
 from upwell.definitions.ops.selecting import selected_ops
-from upwell.definitions.partitions.definition import PartitionsDefinition
+from upwell.definitions.partitions.definition import PARTITION_TAG, PartitionsDefinition
 from upwell.definitions.retry_policy import RetryPolicy
 from upwell.definitions.run_config import RunConfig
-from upwell.definitions.run_requests import PARTITION_TAG
 from upwell.definitions.runs import DagsterRun, DagsterRunStatus
 from upwell.events import RunFailed, RunStarted, RunSucceeded, new_run_id
 from upwell.execution.executors.in_process import right_here

@@ -9,7 +9,7 @@ import contextlib
 import heapq
 import itertools
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias, assert_never
@@ -28,8 +28,8 @@ from upwell.definitions.errors import (
     DagsterUnknownPartitionError,
 )
 from upwell.definitions.graph import AssetGraph
+from upwell.definitions.partitions.definition import PARTITION_TAG
 from upwell.definitions.run_config import RunConfig
-from upwell.definitions.run_requests import PARTITION_TAG
 from upwell.definitions.runs import EPHEMERAL_JOB, DagsterRun, DagsterRunStatus
 from upwell.definitions.selection import CoercibleToAssetSelection, select
 from upwell.definitions.snapshot import Snapshot
@@ -151,7 +151,7 @@ def execute(
 
     run = DagsterRun(
         run_id=new_run_id(),
-        tags={**(tags or {}), **({PARTITION_TAG: partition_key} if partition_key is not None else {})},
+        tags={**(tags or {}), **_partition_tags(snapshot, chosen, partition_key)},
         run_config=run_config,
         job_name=job_name,
     )
@@ -400,6 +400,16 @@ def _check_partition(
             and not node.partitions.has_partition_key(partition_key, now, instance)
         ):
             raise DagsterUnknownPartitionError(f"{node.key!r} has no partition {partition_key!r}")
+
+
+def _partition_tags(snapshot: Snapshot, chosen: Collection[str], partition_key: str | None) -> dict[str, str]:
+    if partition_key is None:
+        return {}
+    tags = {PARTITION_TAG: str(partition_key)}
+    for node in snapshot.assets:
+        if node.key in chosen and node.partitions is not None:
+            tags |= node.partitions.get_tags_for_partition_key(partition_key)
+    return tags
 
 
 def _dynamic_keys(snapshot: Snapshot, instance: DagsterInstance) -> dict[str, Sequence[str]]:

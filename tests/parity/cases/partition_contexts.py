@@ -13,6 +13,9 @@ def run(dg, kit):
     def keys(found):
         return [found.start, found.end]
 
+    def tags(found):
+        return {name: text for name, text in found.items() if f"{name}/".startswith("dagster/partition/")}
+
     def told(up, down, key):
         seen = {}
 
@@ -61,6 +64,7 @@ def run(dg, kit):
                     "several dimensions": lambda: dict(context.multi_partition_key.keys_by_dimension),
                     "range": lambda: [keys(context.partition_key_range), keys(context.asset_partition_key_range)],
                     "window": lambda: window(context.partition_time_window),
+                    "tags": lambda: tags(context.run_tags),
                     "has": lambda: [context.has_partition_key, context.has_partition_key_range],
                 },
             )

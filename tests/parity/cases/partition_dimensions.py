@@ -57,6 +57,7 @@ def run(dg, kit):
             "by parts": lambda: [
                 str(one) for one in both.get_multipartition_keys_with_dimension_values("region", ["eu", "asia"])
             ],
+            "tags": lambda: [both.get_tags_for_partition_key("2024-01-02|us"), days.get_tags_for_partition_key("x")],
             "from text": lambda: dict(both.get_partition_key_from_str("2024-01-02|us").keys_by_dimension),
             "from short text": lambda: both.get_partition_key_from_str("2024-01-02") and 1,
             "window": lambda: window(both, key({"region": "eu", "day": "2024-01-02"})),

@@ -8,6 +8,9 @@ def run(dg, kit):
     instance = dg.DagsterInstance.ephemeral()
     instance.add_dynamic_partitions("shops", ["s1", "s2"])
 
+    def tags(found):
+        return {name: text for name, text in found.items() if f"{name}/".startswith("dagster/partition/")}
+
     def made(partitions, **options):
         @dg.asset(partitions_def=partitions)
         def sales():
@@ -26,7 +29,7 @@ def run(dg, kit):
                 repository_def=project if dg.__name__ == "upwell" else project.get_repository_def(),
             )
             data = schedule.evaluate_tick(context)
-            runs = [[one.run_key, one.partition_key] for one in data.run_requests]
+            runs = [[one.run_key, one.partition_key, tags(one.tags)] for one in data.run_requests]
             return [schedule.cron_schedule, schedule.execution_timezone, runs, bool(data.skip_message)]
 
         return answer

@@ -10,6 +10,9 @@ from typing import Any, Protocol, Self
 
 from upwell.clock import SystemClock
 
+PARTITION_TAG = "dagster/partition"
+"""The tag of a run that names its partition (as in Dagster)."""
+
 
 @dataclass(frozen=True)
 class PartitionKeyRange:
@@ -81,6 +84,10 @@ class PartitionsDefinition(ABC):
         dynamic_partitions_store: DynamicPartitionsStore | None = None,
     ) -> str | None:
         """The last key that exists, if there is any."""
+
+    def get_tags_for_partition_key(self, partition_key: str) -> dict[str, str]:
+        """The tags by which a run says its partition."""
+        return {PARTITION_TAG: partition_key}
 
     @property
     def dynamic_names(self) -> tuple[str, ...]:

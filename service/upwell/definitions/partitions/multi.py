@@ -18,6 +18,7 @@ from upwell.definitions.errors import (
     DagsterUnknownPartitionError,
 )
 from upwell.definitions.partitions.definition import (
+    PARTITION_TAG,
     DynamicPartitionsStore,
     PartitionKeyRange,
     PartitionsDefinition,
@@ -250,6 +251,11 @@ class MultiPartitionsDefinition(PartitionsDefinition):
         part = self.get_partition_key_from_str(partition_key).keys_by_dimension[dimension.name]
         assert isinstance(dimension.partitions_def, TimeWindowPartitionsDefinition)
         return dimension.partitions_def.time_window_for_partition_key(part)
+
+    def get_tags_for_partition_key(self, partition_key: str) -> dict[str, str]:
+        parts = self.get_partition_key_from_str(partition_key).keys_by_dimension
+        whole = super().get_tags_for_partition_key(partition_key)
+        return {**whole, **{f"{PARTITION_TAG}/{name}": part for name, part in parts.items()}}
 
     def crossed(self, keys: Iterable[Sequence[str]]) -> Sequence[MultiPartitionKey]:
         """Every combination of keys of the dimensions, given in their order."""
