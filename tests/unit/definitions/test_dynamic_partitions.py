@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import pytest
 
 from upwell.definitions.errors import (
@@ -65,3 +67,17 @@ def test_a_graph_for_itself_knows_of_no_keys() -> None:
     graph = AssetGraph([Snapshot(location="here", assets=(AssetNode(key="a", step="a", partitions=SHOPS),))])
     partitions = graph.assets["a"].partitions
     assert partitions is not None and not partitions.has_partition_key("s1")
+
+
+def test_one_of_many_keys_costs_a_large_graph_next_to_nothing() -> None:
+    project = Project()
+    assets = tuple(AssetNode(key=f"a{number}", step=f"a{number}", partitions=SHOPS) for number in range(10_000))
+    project.dynamic.change("shops", added=(f"s{number}" for number in range(100_000)))
+    project.replace(Snapshot(location="here", assets=assets))
+    partitions = project.graph.assets["a7"].partitions
+    assert partitions is not None
+    started_at = perf_counter()
+    for number in range(1_000):
+        project.dynamic.change("shops", added=[f"new{number}"])
+        assert partitions.has_partition_key(f"new{number}")
+    assert perf_counter() - started_at < 0.2  # 0.2 ms for each; a new graph takes a hundred times that
