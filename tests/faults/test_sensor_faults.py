@@ -106,8 +106,9 @@ def test_kill_9_of_the_service_at_random_loses_no_call_and_commits_none_twice(
 
     sender = threading.Thread(target=send, daemon=True)
     sender.start()
-    for _ in range(6):
-        time.sleep(chance.uniform(0.1, 1.0))
+    for life in range(6):
+        until(lambda least=6 * (life + 1): len(accepted) >= least)
+        time.sleep(chance.uniform(0.0, 0.5))
         service.kill()
         service.restart()
     ended.set()

@@ -339,7 +339,7 @@ class TestMaterialize:
         assert upwell(fresh, "materialize").returncode == 0
         tail = upwell(fresh, "events", "tail", "--kind", "run.requested", "--kind", "run.succeeded", "--json")
         assert [json.loads(line)["kind"] for line in tail.stdout.splitlines()] == ["run.requested", "run.succeeded"]
-        assert "up_to_date" in upwell(fresh, "status").stdout
+        assert "up to date" in upwell(fresh, "status").stdout
 
     def test_makes_what_is_selected(self, fresh: Path) -> None:
         assert upwell(fresh, "materialize").returncode == 0
