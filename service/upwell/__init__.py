@@ -175,9 +175,12 @@ from upwell.runtime.building_contexts import (
     build_sensor_context,
 )
 from upwell.runtime.contexts import AssetCheckExecutionContext, AssetExecutionContext
+from upwell.runtime.io.building import build_input_context, build_output_context
 from upwell.runtime.io.contexts import InputContext, OutputContext
+from upwell.runtime.io.duckdb import DuckDBIOManager
 from upwell.runtime.io.filesystem import FilesystemIOManager
-from upwell.runtime.io.memory import InMemoryIOManager
+from upwell.runtime.io.memory import InMemoryIOManager, mem_io_manager
+from upwell.runtime.io.text_formats import CsvIOManager, JsonIOManager
 from upwell.runtime.multi_asset_context import MultiAssetSensorEvaluationContext
 from upwell.runtime.ops.contexts import HookContext, OpExecutionContext, build_hook_context, build_op_context
 from upwell.runtime.resources import InitResourceContext, build_init_resource_context, build_resources
@@ -224,6 +227,7 @@ __all__ = [
     "ConfigurableIOManagerFactory",
     "ConfigurableResource",
     "ConfigurableResourceFactory",
+    "CsvIOManager",
     "DagsterAssetCheckFailedError",
     "DagsterAssetMetadataValue",
     "DagsterError",
@@ -252,6 +256,7 @@ __all__ = [
     "Definitions",
     "DeleteDynamicPartitionsRequest",
     "DimensionPartitionMapping",
+    "DuckDBIOManager",
     "DynamicOut",
     "DynamicOutput",
     "DynamicPartitionsDefinition",
@@ -287,6 +292,7 @@ __all__ = [
     "Jitter",
     "JobDefinition",
     "JobSelector",
+    "JsonIOManager",
     "JsonMetadataValue",
     "LastPartitionMapping",
     "Map",
@@ -358,9 +364,11 @@ __all__ = [
     "asset_sensor",
     "build_hook_context",
     "build_init_resource_context",
+    "build_input_context",
     "build_last_update_freshness_checks",
     "build_multi_asset_sensor_context",
     "build_op_context",
+    "build_output_context",
     "build_resources",
     "build_run_status_sensor_context",
     "build_schedule_context",
@@ -378,6 +386,7 @@ __all__ = [
     "io_manager",
     "job",
     "materialize",
+    "mem_io_manager",
     "monthly_partitioned_config",
     "multi_asset",
     "multi_asset_sensor",

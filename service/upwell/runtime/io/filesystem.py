@@ -11,7 +11,7 @@ from urllib.parse import quote
 from upwell.definitions.metadata import MetadataValue
 from upwell.definitions.resources import IOManager
 from upwell.runtime.io.contexts import InputContext, OutputContext
-from upwell.runtime.io.formats import EXTENSIONS, ValueNotStorable, decode_value, encode_value
+from upwell.runtime.io.formats import FileFormat, NaturalFormat, ValueNotStorable
 from upwell.runtime.io.storage import open_storage
 
 _LONGEST_NAME = 180  # file systems allow 255 bytes
@@ -30,19 +30,20 @@ class FilesystemIOManager(IOManager):
     pickled.
     """
 
-    def __init__(self, base_dir: str | os.PathLike[str] = ".") -> None:
+    def __init__(self, base_dir: str | os.PathLike[str] = ".", format: FileFormat | None = None) -> None:
         self._storage = open_storage(base_dir)
+        self._format = format or NaturalFormat()
 
     def handle_output(self, context: OutputContext, obj: Any) -> None:
         """Store the value, in place of what was there."""
         asset = context.asset_key.to_user_string()
         try:
-            extension, content = encode_value(obj)
+            extension, content = self._format.encode(obj)
         except ValueNotStorable as error:
             raise ValueNotStorable(f"asset {asset!r} returned something that cannot be stored: {error}") from None
         stem = _stem(context.asset_key.path, context.asset_partition_key if context.has_asset_partitions else None)
         self._storage.write(f"{stem}.{extension}", content)
-        for other in EXTENSIONS:
+        for other in self._format.extensions:
             if other != extension:
                 self._storage.delete(f"{stem}.{other}")  # of a time when the asset had another type
         context.add_output_metadata({"path": MetadataValue.path(self._storage.address(f"{stem}.{extension}"))})
@@ -67,12 +68,12 @@ class FilesystemIOManager(IOManager):
 
     def _load(self, context: InputContext, partition: str | None) -> Any:
         stem = _stem(context.asset_key.path, partition)
-        for extension in EXTENSIONS:
+        for extension in self._format.extensions:
             try:
                 content = self._storage.read(f"{stem}.{extension}")
             except FileNotFoundError:
                 continue
-            return decode_value(extension, content, context.annotation)
+            return self._format.decode(extension, content, context.annotation)
         asset = context.asset_key.to_user_string()
         which = f"partition {partition!r} of asset {asset!r}" if partition is not None else f"asset {asset!r}"
         raise ValueNotFound(

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 Encoded: TypeAlias = tuple[str, bytes]
 """A file name extension and the content."""
@@ -26,12 +26,40 @@ def encode_value(value: Any) -> Encoded:
     """
     if isinstance(value, bytes | bytearray | memoryview):
         return "bin", bytes(value)
-    if (table := _as_arrow(value)) is not None:
+    if (table := arrow_of(value)) is not None:
         return "parquet", _to_parquet(table)
     problem = _problem(value, "the value")
     if problem:
         raise ValueNotStorable(problem)
     return "json", json.dumps(value, ensure_ascii=False, default=_number_of).encode()
+
+
+class FileFormat(Protocol):
+    """How values become files, and files values; `extensions` are those of its files. (`Any`: of the user's types.)"""
+
+    extensions: tuple[str, ...]
+
+    def encode(self, value: Any) -> Encoded:
+        """The value as a file.
+
+        Raises:
+            ValueNotStorable: its type has no file format here.
+        """
+
+    def decode(self, extension: str, content: bytes, annotation: object) -> Any:
+        """What `encode` wrote, of the type that `annotation` names where that matters."""
+
+
+class NaturalFormat:
+    """Each type in its own: frames as Parquet, what JSON can hold as JSON, bytes as they are."""
+
+    extensions: tuple[str, ...] = EXTENSIONS
+
+    def encode(self, value: Any) -> Encoded:
+        return encode_value(value)
+
+    def decode(self, extension: str, content: bytes, annotation: object) -> Any:
+        return decode_value(extension, content, annotation)
 
 
 def decode_value(extension: str, content: bytes, annotation: object) -> Any:
@@ -47,7 +75,7 @@ def decode_value(extension: str, content: bytes, annotation: object) -> Any:
             raise ValueError(f"a file .{extension} was not written by this IO manager")
 
 
-def _as_arrow(value: Any) -> Any:
+def arrow_of(value: Any) -> Any:
     """A data frame as an Arrow table; none when it is not one. Looks at what is imported: a frame's library is."""
     kind = type(value)
     if (arrow := sys.modules.get("pyarrow")) is not None and isinstance(value, arrow.Table):
@@ -79,6 +107,11 @@ def _from_parquet(content: bytes, annotation: object) -> Any:
 
     # Not read_table: that loads the whole dataset machinery, for a single file in memory.
     table = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content)).read()
+    return frame_of(table, annotation)
+
+
+def frame_of(table: Any, annotation: object) -> Any:
+    """An Arrow table as the kind of data frame that `annotation` names, else pandas. (`Any`: neither has types.)"""
     package = str(getattr(annotation, "__module__", "")).partition(".")[0]
     if package == "pyarrow":
         return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from upwell.definitions.resource_functions import IOManagerDefinition
 from upwell.definitions.resources import IOManager
 from upwell.runtime.io.contexts import InputContext, OutputContext
 from upwell.runtime.io.filesystem import ValueNotFound
@@ -38,3 +39,7 @@ class InMemoryIOManager(IOManager):
         except KeyError:
             which = f"partition {partition!r} of asset {asset!r}" if partition is not None else f"asset {asset!r}"
             raise ValueNotFound(f"{which} has no value in memory; materialise it first, in the same process") from None
+
+
+mem_io_manager = IOManagerDefinition(InMemoryIOManager, description="Keeps values in memory for one run.")
+"""The same as a resource, new for each run (as in Dagster)."""
