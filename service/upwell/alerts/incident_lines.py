@@ -32,8 +32,9 @@ def incident_line(event: IncidentChanged) -> LogLine:
         and (told := _freshness_line(event, event.lateness)) is not None
     ):
         return told
+    # Of checks, runs, assets and sensors that fail the log has their own lines already.
     return line(
-        "info",
+        "info" if event.trouble == "freshness" else "debug",
         event,
         incident=event.incident,
         change=event.change,

@@ -95,7 +95,7 @@ def violated(asset: str, state: FreshnessState = "FAIL", change: IncidentStep = 
         (violated("a", "PASS", "recovering"), "info", "incident.changed"),
         (violated("a", "FAIL", silenced="moving"), "info", "incident.changed"),
         (violated("a", "FAIL", "closed", merged_into="x"), "info", "incident.changed"),
-        (violated("a", "FAIL", trouble="check", lateness=None), "info", "incident.changed"),
+        (violated("a", "FAIL", trouble="check", lateness=None), "debug", "incident.changed"),
         (
             FreshnessChanged(asset="a", state="FAIL", previous_state="PASS", changed_at=NOON),
             "debug",
