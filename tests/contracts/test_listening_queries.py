@@ -122,6 +122,12 @@ async def test_a_run_key_is_known_for_its_time_and_not_for_ever(journal: StoredJ
     assert await journal.queries.run_keys("s", ["k"], NOW + RUN_KEYS_KNOWN_FOR) == {}
 
 
+async def test_keys_that_come_together_keep_the_order_in_which_they_were_said(journal: StoredJournal) -> None:
+    await journal.append(DynamicPartitionsChanged(name="shops", added=("s9", "s10", "a")))
+    await journal.append(DynamicPartitionsChanged(name="shops", added=("b",), removed=("s10",)))
+    assert await journal.queries.dynamic_partitions() == {"shops": ("s9", "a", "b")}
+
+
 async def test_keys_of_dynamic_partitions_come_and_go_in_order(journal: StoredJournal) -> None:
     await journal.append(DynamicPartitionsChanged(name="regions", added=("north", "east")))
     await journal.append(DynamicPartitionsChanged(name="regions", added=("alps",), removed=("east",)))

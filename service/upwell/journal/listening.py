@@ -72,8 +72,8 @@ def project(record: Record, event: ListeningEvent) -> Iterator[Change]:
         case DynamicPartitionsChanged():
             for key in event.removed:
                 yield Remove(tables.dynamic_partitions, (event.name, key))
-            for key in event.added:
-                yield Upsert(tables.dynamic_partitions, (event.name, key), {"event_id": record.id})
+            for place, key in enumerate(event.added):
+                yield Upsert(tables.dynamic_partitions, (event.name, key), {"event_id": record.id, "place": place})
         case _:
             assert_never(event)
 

@@ -85,7 +85,7 @@ class ListeningQueries:
         """The keys of all dynamic partitions, by name, in the order in which they came."""
         keys = tables.dynamic_partitions
         found: dict[str, list[str]] = {}
-        for row in await self._rows(select(keys).order_by(keys.c.event_id, keys.c.key)):
+        for row in await self._rows(select(keys).order_by(keys.c.event_id, keys.c.place)):
             found.setdefault(row["name"], []).append(row["key"])
         return {name: tuple(each) for name, each in found.items()}
 

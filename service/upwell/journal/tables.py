@@ -373,6 +373,7 @@ dynamic_partitions = Table(
     Column("name", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("event_id", BigInteger, nullable=False),
+    Column("place", Integer, nullable=False),  # among the keys that came with the event
     sqlite_with_rowid=False,
 )
 

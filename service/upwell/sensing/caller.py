@@ -31,7 +31,7 @@ from upwell.journal.journal import Journal, Record
 from upwell.journal.queries import Queries
 from upwell.journal.views import SensorCall
 from upwell.runtime.messages import SensorReport
-from upwell.sensing.dynamic_keys import dynamic_keys
+from upwell.sensing.dynamic_keys import dynamic_keys, without_repeats
 from upwell.sensing.evaluator import Evaluator
 from upwell.sensing.filters import Filters, Question
 from upwell.sensing.lanes import Lane, Memory
@@ -269,7 +269,8 @@ class SensorCaller:
             report = _failure(error)
         if not report.duration:  # whoever failed in the worker's place does not know
             report = replace(report, duration=self._clock.monotonic() - started_at)
-        return outcome(node, call, report, now=self._clock.now(), chance=random.random())
+        events, ended = outcome(node, call, report, now=self._clock.now(), chance=random.random())
+        return without_repeats(events, self._project.dynamic), ended
 
     async def _record(self, node: SensorNode, call: Call, ended: Ended) -> Ended:
         """Append what came of a call; what cannot be written makes it a failure."""

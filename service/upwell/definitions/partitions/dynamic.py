@@ -38,10 +38,10 @@ class DynamicKeys:
     def change(self, name: str, *, added: Iterable[str] = (), removed: Iterable[str] = ()) -> None:
         """Take in that keys came and went; one that is there already keeps its place."""
         keys = self._keys.setdefault(name, {})
-        for key in added:
-            keys.setdefault(key)
         for key in removed:
             keys.pop(key, None)
+        for key in added:
+            keys.setdefault(key)
         self._listed.pop(name, None)
 
     def replace(self, keys: Mapping[str, Iterable[str]]) -> None:

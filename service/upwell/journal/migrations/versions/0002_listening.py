@@ -43,6 +43,7 @@ def upgrade() -> None:
         _key("name"),
         _key("key"),
         sa.Column("event_id", sa.BigInteger, nullable=False),
+        sa.Column("place", sa.Integer, nullable=False),
         sqlite_with_rowid=False,
     )
 
