@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from upwell.clock import NEVER
 from upwell.definitions.freshness.deadlines import EARLIEST
@@ -25,6 +25,7 @@ from upwell.planning.lead_times import LeadTime, LongestWays, lead_time, slowest
 from upwell.planning.planner import plan
 from upwell.planning.upkeep import Pair, Upkeep, data_time_after, keeps_fresh
 
+_LEAST_NOTICE = timedelta(seconds=1)  # a warning right before the breach only repeats what is said then
 _ARMED_BEFORE = 1.5  # times what everything above takes
 _MOST_REASONS = 3  # of those that share a run
 
@@ -139,7 +140,7 @@ class Outlook(Circumstances):
 
     def _nobody_has_begun(self, look: Look, want: Want, deadline: datetime, now: datetime) -> Look:
         latest = deadline - want.lead.expected
-        if now >= deadline or not want.lead.expected:
+        if now >= deadline or want.lead.expected < _LEAST_NOTICE:
             return look
         if now < latest:
             return replace(look, at=min(look.at, latest))
