@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from upwell.definitions.definitions import Definitions as DeclaredDefinitions
@@ -64,5 +64,10 @@ class Definitions(DeclaredDefinitions):
         job = self.job(name)
         return OpJob.bound(job, self.resources) if isinstance(job, OpJobDeclaration) else AssetJob(job, self)
 
+    def resolve_all_job_defs(self) -> Sequence[JobDefinition]:
+        """Every job that is declared, ready to run in this process."""
+        return [self.resolve_job_def(job.name) for job in self.jobs]
+
+    get_all_job_defs = resolve_all_job_defs
     get_job_def = resolve_job_def
     get_job = resolve_job_def

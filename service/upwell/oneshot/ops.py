@@ -10,7 +10,6 @@ from typing import Any, overload
 from upwell.clock import SystemClock
 from upwell.definitions.compute import UserFunction
 from upwell.definitions.errors import DagsterError
-from upwell.definitions.ops.config import ConfigMapping
 from upwell.definitions.ops.graphs import GraphDeclaration, GraphOptions, OpJobDeclaration
 from upwell.definitions.ops.hooks import HookDefinition
 from upwell.definitions.ops.nodes import checked_name
@@ -147,8 +146,6 @@ class GraphDefinition(GraphDeclaration):
     ) -> OpJob:
         """A job that runs the graph. `config` is run config, or what makes it; executor and loggers are ours anyway."""
         graph = selected_ops(self, op_selection)
-        if isinstance(config, ConfigMapping):
-            graph, config = graph.with_config(config), None
         if isinstance(config, PartitionedConfig):
             partitions_def = config.partitions_def
         return OpJob(

@@ -77,13 +77,23 @@ class OpsResult(ExecuteInProcessResult):
         return len(self._definition(step.partition("[")[0]).ins)
 
     def _values_made(self, step: str) -> int:
-        return len(self._definition(step.partition("[")[0]).outs)
+        path, _, key = step.rstrip("]").partition("[")
+        made = 0
+        for name, out in self._definition(path).outs.items():
+            value = self._values.get((path, name), _NOTHING)
+            if key and value is not _NOTHING:
+                value = value.get(key, _NOTHING)
+            made += 0 if value is _NOTHING else len(value) if out.is_dynamic else 1
+        return made
 
     def _told(self, event: Event) -> Iterable[DagsterEvent]:
         if isinstance(event, StepSkipped):
             yield DagsterEvent(event_type_value="STEP_SKIPPED", step_key=event.step_id, message=event.reason)
         else:
             yield from super()._told(event)
+
+
+_NOTHING = object()
 
 
 def _is_of(step_key: str, node: str) -> bool:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 from upwell.definitions.compute import UserFunction
 from upwell.definitions.errors import DagsterInvalidDefinitionError
@@ -80,12 +79,6 @@ class GraphDeclaration(NodeDefinition):
             keys |= node.definition.required_resource_keys
             keys = keys.union(*(hook.required_resource_keys for hook in node.hooks))
         return keys
-
-    def with_config(self, config: ConfigMapping) -> Self:
-        """The same with config of its own, of which that of the ops is made."""
-        other = copy.copy(self)
-        other.config = config
-        return other
 
     def called(self, use: Use, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         composition = current_composition()
@@ -199,7 +192,7 @@ class OpJobDeclaration(JobDeclaration):
     def config_for(self, partition_key: str | None) -> Json:
         if isinstance(self.config, PartitionedConfig):
             return dict(self.config.run_config_for(partition_key)) if partition_key is not None else None
-        return plain_config(self.config) or None
+        return None if isinstance(self.config, ConfigMapping) else plain_config(self.config) or None
 
     @property
     def required_resource_keys(self) -> frozenset[str]:

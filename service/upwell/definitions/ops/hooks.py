@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, overload
 
+from upwell.definitions.calling import check_resources
 from upwell.definitions.signature import name_of
 
 HookFunction = Callable[[Any], Any]
@@ -22,7 +23,12 @@ class HookDefinition:
     required_resource_keys: frozenset[str] = frozenset()
 
     def __call__(self, context: Any) -> Any:
-        """What the function gives, for a test: `told(build_hook_context())`."""
+        """What the function gives, for a test: `told(build_hook_context())`.
+
+        Raises:
+            DagsterInvalidDefinitionError: the context lacks a resource.
+        """
+        check_resources(self.required_resource_keys, context.resources, "hook", self.name)
         return self.hook_fn(context)
 
 

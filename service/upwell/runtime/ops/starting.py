@@ -12,6 +12,7 @@ from typing import Any
 from upwell.clock import Clock
 from upwell.definitions.compute import DEFAULT_IO_MANAGER
 from upwell.definitions.errors import DagsterInvariantViolationError, DagsterUnknownPartitionError
+from upwell.definitions.ops.config import ConfigMapping
 from upwell.definitions.ops.graphs import OpJobDeclaration
 from upwell.definitions.ops.partitioned_config import PartitionedConfig
 from upwell.definitions.ops.run_config import OpsConfig, ops_config
@@ -48,7 +49,10 @@ def job_config(
         if partition is None:
             raise DagsterInvariantViolationError(f"job {job.name!r} has config by partition; give partition_key=")
         own = own.run_config_for(partition)
-    run_config = merged_config(plain_config(own), plain_config(said))
+    if isinstance(own, ConfigMapping):
+        run_config = dict(own.run_config_for(plain_config(said)))
+    else:
+        run_config = merged_config(plain_config(own), plain_config(said))
     keys = set(job.required_resource_keys)
     if DEFAULT_IO_MANAGER in job.resource_defs:
         keys.add(DEFAULT_IO_MANAGER)
