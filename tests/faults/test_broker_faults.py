@@ -104,7 +104,7 @@ class Broker:
             pytest.skip(f"{self.binary} is not installed")
 
     def command(self) -> list[str]:
-        raise NotImplementedError
+        raise AssertionError("each broker says how")
 
     async def start(self) -> None:
         self.process = subprocess.Popen(self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -127,11 +127,11 @@ class Broker:
             await self.take_away()
 
     def source(self) -> EventSource:
-        raise NotImplementedError
+        raise AssertionError("each broker says how")
 
     async def send(self, number: int) -> None:
         """Send a message once; raise where that is not certain."""
-        raise NotImplementedError
+        raise AssertionError("each broker says how")
 
     async def insist(self, number: int) -> None:
         with anyio.fail_after(30):
