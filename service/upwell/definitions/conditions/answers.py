@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from upwell.definitions.conditions.model import AutomationCondition, Limited
+from upwell.definitions.conditions.model import AutomationCondition, BuiltIn
 from upwell.definitions.conditions.state import EMPTY, ConditionCursor, Subset
 
 Times: TypeAlias = Mapping[str | None, float]
@@ -82,11 +82,6 @@ def node_of(parent: str, place: int | None, name: str) -> str:
     return hashlib.blake2b(f"{parent}\0{place}\0{name}".encode(), digest_size=8).hexdigest()
 
 
-def lasting_node(condition: AutomationCondition, key: str) -> str:
+def lasting_node(condition: BuiltIn, key: str) -> str:
     """The name of a condition that is known again wherever it stands, also when a selection within it changed."""
-    return node_of(key, None, _shape(condition))
-
-
-def _shape(condition: AutomationCondition) -> str:
-    name = f"{condition.which} {type(condition).__name__}" if isinstance(condition, Limited) else condition.name
-    return f"{name}({' '.join(map(_shape, condition.children))})"
+    return node_of(key, None, condition.shape)

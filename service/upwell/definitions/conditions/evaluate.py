@@ -68,36 +68,43 @@ def evaluate_all(
     cursor: AutomationCursor,
 ) -> Tick:
     """Evaluate the conditions of all these assets and checks, upstream first."""
-    evaluation = Evaluation(conditions, graph, state, now, cursor)
+    evaluation = Evaluation(conditions, Places(graph, now), state, cursor)
     for key in evaluation.places.in_order(conditions):
         evaluation.evaluate(key)
-    return evaluation.tick()
+    return Tick(
+        answers=evaluation.answers,
+        requested={key: subset for key, subset in evaluation.requested.items() if subset},
+        cursor=AutomationCursor(
+            evaluation_id=cursor.evaluation_id + 1, conditions={**cursor.conditions, **evaluation.cursors}
+        ),
+    )
 
 
 class Evaluation:
-    """One evaluation under way."""
+    """One evaluation under way: conditions are to be evaluated (or passed over) in the order of their places."""
 
     def __init__(
         self,
         conditions: Mapping[str, AutomationCondition],
-        graph: AssetGraph,
+        places: Places,
         state: AutomationState,
-        now: datetime,
         cursor: AutomationCursor,
     ) -> None:
-        self.places = Places(graph, now)
+        self.places = places
+        self.answers: dict[str, Answer] = {}
+        self.requested: dict[str, Subset] = {}
+        self.cursors: dict[str, ConditionCursor] = {}
         self._conditions = conditions
-        self._graph = graph
+        self._graph = places.graph
         self._state = state
-        self._now = now
         self._cursor = cursor
-        self._answers: dict[str, Answer] = {}
-        self._requested: dict[str, Subset] = {}
-        self._cursors: dict[str, ConditionCursor] = {}
-        self._operands = Operands(self.places, state, cursor, self._requested)
+        self._operands = Operands(places, state, cursor, self.requested)
 
-    def evaluate(self, key: str) -> Answer:
-        """The answer of an asset's or check's condition; what it is true of is requested."""
+    def evaluate(self, key: str, former: ConditionCursor | None = None) -> Answer:
+        """The answer of an asset's or check's condition; what it is true of is requested.
+
+        `former` is what the condition remembers, if not what the cursor says.
+        """
         condition = self._conditions[key]
         notes: dict[str, Subset | str | None] = {}
         asked = Asked(
@@ -105,38 +112,27 @@ class Evaluation:
             key=key,
             node=node_of("", None, condition.name),
             candidates=self.places.everything(key),
-            former=self._cursor.conditions.get(key),
+            former=former or self._cursor.conditions.get(key),
             notes=notes,
         )
-        answer = self._answers[key] = self.answer(condition, asked)
-        for other in (key, *self._made_together(key)):
-            same = self.places.mapped(key, other, answer.true, down=False) if other != key else answer.true
-            self._requested[other] = self._requested.get(other, EMPTY) | same
-        self._cursors[key] = ConditionCursor(
+        answer = self.answers[key] = self.answer(condition, asked)
+        self.request(key, answer.true)
+        self.cursors[key] = ConditionCursor(
             requested=answer.true,
             shape=self.places.shape(key),
-            evaluated_at=self._now,
+            evaluated_at=self.places.now,
             last_event_id=self._state.last_event_id,
             notes=notes,
         )
         return answer
 
-    def tick(self) -> Tick:
-        """What came of it."""
-        return Tick(
-            answers=self._answers,
-            requested={key: subset for key, subset in self._requested.items() if subset},
-            cursor=AutomationCursor(
-                evaluation_id=self._cursor.evaluation_id + 1,
-                conditions={**self._cursor.conditions, **self._cursors},
-            ),
-        )
-
-    def _made_together(self, key: str) -> Iterable[str]:
-        node = self._graph.assets.get(key)
-        step = self._graph.steps.get(node.step or "") if node else None
-        if step is not None and not step.can_subset:
-            yield from (other for other in (*step.assets, *step.checks) if other != key)
+    def request(self, key: str, subset: Subset) -> None:
+        """Take in that a condition asks for these partitions, and so for what can only be made together with them."""
+        if not subset:
+            return
+        for other in (key, *self.places.made_together(key)):
+            same = self.places.mapped(key, other, subset, down=False) if other != key else subset
+            self.requested[other] = self.requested.get(other, EMPTY) | same
 
     def answer(self, condition: AutomationCondition, asked: Asked) -> Answer:
         """What a condition answers where it is asked."""
@@ -294,14 +290,7 @@ class Evaluation:
 
     def _downstream_conditions(self, key: str) -> list[AutomationCondition]:
         """The different conditions of everything downstream, without what is in them about conditions downstream."""
-        found: dict[str, None] = {}
-        open_keys = list(self._graph.downstream(key))
-        while open_keys:
-            reached = open_keys.pop()
-            if reached not in found:
-                found[reached] = None
-                open_keys.extend(self._graph.downstream(reached))
-        of_them = (_stripped(self._conditions[one]) for one in sorted(found) if one in self._conditions)
+        of_them = (_stripped(self._conditions[one]) for one in self.places.below(key) if one in self._conditions)
         different: list[AutomationCondition] = []
         for condition in of_them:
             if condition is not None and condition not in different:

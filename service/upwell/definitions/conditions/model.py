@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, cast, get_args
 
 from pydantic import Field
@@ -327,6 +328,13 @@ class BuiltIn(AutomationCondition):
             part = getattr(self, name)
             found.extend(part if isinstance(part, tuple) else (part,))
         return tuple(found)
+
+    @cached_property
+    def shape(self) -> str:
+        """By what it is known again after it was given another name, or a selection within it changed."""
+        name = f"{self.which} {type(self).__name__}" if isinstance(self, Limited) else self.name
+        parts = (child.shape if isinstance(child, BuiltIn) else child.name for child in self.children)
+        return f"{name}({' '.join(parts)})"
 
     def get_label(self) -> str | None:
         return self.label

@@ -31,7 +31,6 @@ class Operands:
         self._places = places
         self._graph = places.graph
         self._state = state
-        self._now = places.now
         self._cursor = cursor
         self._requested = requested
         self._ticks: dict[CronTickPassed, datetime] = {}
@@ -174,8 +173,8 @@ class Operands:
             return said(condition, asked, EMPTY)
         if condition not in self._ticks:
             cron = plain_cron(condition.cron_schedule, "an automation condition")
-            ticks = ticks_of(cron, ZoneInfo(condition.cron_timezone), self._now)
-            self._ticks[condition] = at_or_before(ticks, self._now)
+            ticks = ticks_of(cron, ZoneInfo(condition.cron_timezone), self._places.now)
+            self._ticks[condition] = at_or_before(ticks, self._places.now)
         tick = self._ticks[condition]
         if tick < asked.former.evaluated_at:
             return said(condition, asked, EMPTY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from upwell.definitions.conditions.state import EMPTY, WHOLE, Subset
 from upwell.definitions.graph import AssetGraph
@@ -27,6 +28,7 @@ class Places:
         self.graph = graph
         self.now = now
         self._all: dict[AnyPartitionsDefinition, Subset] = {}
+        self._latest: dict[tuple[AnyPartitionsDefinition, timedelta | None], Subset] = {}
         self._mapped: dict[tuple[str, str, bool, Subset], Subset] = {}
         self._mappings: dict[tuple[str, str], AnyPartitionMapping] = {}
 
@@ -57,7 +59,14 @@ class Places:
     def latest_window(self, key: str, lookback: timedelta | None) -> Subset:
         """The partitions in the newest window of time; without such, all."""
         partitions = self.partitions_of(key)
-        time = partitions
+        if partitions is None:
+            return WHOLE
+        if (partitions, lookback) not in self._latest:
+            self._latest[partitions, lookback] = self._latest_window(key, partitions, lookback)
+        return self._latest[partitions, lookback]
+
+    def _latest_window(self, key: str, partitions: AnyPartitionsDefinition, lookback: timedelta | None) -> Subset:
+        time: AnyPartitionsDefinition = partitions
         if isinstance(partitions, MultiPartitionsDefinition) and partitions.time_dimension is not None:
             time = partitions.by_name[partitions.time_dimension]
         if not isinstance(time, TimeWindowPartitionsDefinition):
@@ -128,6 +137,32 @@ class Places:
             self.mapping(reader, upstream), IdentityPartitionMapping | TimeWindowPartitionMapping
         )
 
+    def made_together(self, key: str) -> list[str]:
+        """The other assets, and the checks, of a step that can only make all of its assets."""
+        node = self.graph.assets.get(key)
+        step = self.graph.steps.get(node.step or "") if node else None
+        if step is None or step.can_subset:
+            return []
+        return [other for other in (*step.assets, *step.checks) if other != key]
+
+    def below(self, key: str) -> list[str]:
+        """Every asset downstream of an asset, in the order of their names."""
+        found: set[str] = set()
+        open_keys = list(self.graph.downstream(key))
+        while open_keys:
+            reached = open_keys.pop()
+            if reached not in found:
+                found.add(reached)
+                open_keys.extend(self.graph.downstream(reached))
+        return sorted(found)
+
+    def anew(self, now: datetime) -> Places:
+        """The same at another instant, at which other partitions exist; the order is not found out again."""
+        places = Places(self.graph, now)
+        places._levels = self._levels
+        places._mappings = self._mappings
+        return places
+
     def deps(self, key: str) -> list[str]:
         """The assets that an asset reads, or that a check is about, in the order of their names."""
         if key in self.graph.assets:
@@ -138,9 +173,13 @@ class Places:
     def in_order(self, keys: Iterable[str]) -> list[str]:
         """Level by level from the roots, in a level assets before checks, each in the order of their names (as Dagster
         evaluates them)."""
-        levels = self._levels()
-        return sorted(keys, key=lambda key: (levels[key], key in self.graph.checks, key))
+        return sorted(keys, key=self.place_in_order)
 
+    def place_in_order(self, key: str) -> tuple[int, bool, str]:
+        """What sorts assets and checks as they are evaluated."""
+        return (self._levels[key], key in self.graph.checks, key)
+
+    @cached_property
     def _levels(self) -> Mapping[str, int]:
         levels: dict[str, int] = {}
         for key in (*self.graph.in_order(self.graph.assets), *self.graph.checks):
