@@ -174,7 +174,7 @@ from upwell.runtime.building_contexts import (
     build_schedule_context,
     build_sensor_context,
 )
-from upwell.runtime.contexts import AssetCheckExecutionContext, AssetExecutionContext
+from upwell.runtime.contexts import AssetCheckExecutionContext, AssetExecutionContext, build_asset_context
 from upwell.runtime.io.building import build_input_context, build_output_context
 from upwell.runtime.io.contexts import InputContext, OutputContext
 from upwell.runtime.io.duckdb import DuckDBIOManager
@@ -362,6 +362,7 @@ __all__ = [
     "asset",
     "asset_check",
     "asset_sensor",
+    "build_asset_context",
     "build_hook_context",
     "build_init_resource_context",
     "build_input_context",

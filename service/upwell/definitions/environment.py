@@ -54,6 +54,9 @@ class IntEnvVar(builtins.int):
         found = os.environ.get(self.env_var_name)
         return default if found is None else builtins.int(found)
 
+    def __int__(self) -> builtins.int:
+        raise RuntimeError(f"{self!r} is not the value itself; hand it to a resource, or ask its get_value()")
+
     def __str__(self) -> str:
         raise RuntimeError(f"{self!r} is not the value itself; hand it to a resource, or ask its get_value()")
 

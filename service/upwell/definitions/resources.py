@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Self, TypeAlias, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Generic, Self, TypeAlias, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypeVar as TypeVarWithDefault
 
 from upwell.definitions.config.classes import schema_of_field
 from upwell.definitions.config.schema import Field, Shape
@@ -16,6 +17,7 @@ from upwell.definitions.errors import DagsterInvalidConfigError, DagsterInvalidI
 from upwell.definitions.resource_functions import ResourceDefinition
 
 T = TypeVar("T")
+Made = TypeVarWithDefault("Made", default=Any)
 
 
 class _ResourceMark:
@@ -31,7 +33,7 @@ ResourceDependency: TypeAlias = Annotated[T, _DEPENDENCY_MARK]
 """`ResourceDependency[Session]`: the field of a resource is another resource, whatever its type."""
 
 
-class ConfigurableResourceFactory(BaseModel):
+class ConfigurableResourceFactory(BaseModel, Generic[Made]):
     """A resource whose fields are its settings, and which makes what functions get: `create_resource`.
 
     A field may be an `EnvVar` or another resource; it stays so until the resource is opened for a run.
@@ -125,8 +127,11 @@ class ConfigurableResourceFactory(BaseModel):
             self.teardown_after_execution(context)
 
 
-class ConfigurableResource(ConfigurableResourceFactory):
+class ConfigurableResource(ConfigurableResourceFactory[Made]):
     """A resource whose fields are its settings: an argument annotated with the subclass gets it.
+
+    One that makes something else is a `ConfigurableResource[Session]` with `create_resource`; arguments for that are
+    annotated with `ResourceParam[Session]`.
 
     `setup_for_execution` and `teardown_after_execution` are called around the steps that use it.
     """

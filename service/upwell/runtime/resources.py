@@ -143,8 +143,20 @@ def with_needed(given: Mapping[str, object], keys: Iterable[str], wanted_by: str
             raise not_there(key, wanted_by)
         if key not in found:
             found[key] = resource = given[key]
-            waiting += resource.required_resource_keys if isinstance(resource, ResourceDefinition) else ()
+            waiting += _needs(resource, given)
     return found
+
+
+def _needs(resource: object, given: Mapping[str, object]) -> Iterable[str]:
+    """What a resource needs itself: by key, or as one of its fields that has a key of its own, too."""
+    match resource:
+        case ResourceDefinition():
+            return resource.required_resource_keys
+        case ConfigurableResourceFactory():
+            inner = resource.inner_resources.values()
+            return [key for key, one in given.items() if any(one is each for each in inner)]
+        case _:
+            return ()
 
 
 def not_there(key: str, wanted_by: str) -> DagsterInvalidDefinitionError:
