@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from upwell.definitions.annotations import violation
 from upwell.definitions.compute import ComputeDefinition, InputDefinition
+from upwell.definitions.config.checking import check_parts
 from upwell.definitions.config.classes import Config
 from upwell.definitions.config.resolving import resolved_config
 from upwell.definitions.errors import DagsterInvariantViolationError, DagsterTypeCheckDidNotPass
@@ -33,6 +34,7 @@ def op_config(task: StepTask, compute: ComputeDefinition) -> Any:
     Raises:
         DagsterInvalidConfigError: it does not fit.
     """
+    check_parts(task.config)
     said = config_of_op(task.config, compute.name)
     return resolved_config(compute.schema, said, f"ops.{compute.name}.config")
 

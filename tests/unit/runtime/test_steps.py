@@ -293,6 +293,7 @@ async def test_config_is_validated_into_its_type() -> None:
     project = Project(a)
     assert await project.value(a) == 5
     assert await project.value(a, config={"ops": {"a": {"config": {"rows": 7}}}}) == 7
+    assert "run config has rows, and is a dict of ops" in failure(await project.run(a, config={"rows": 7}))
     assert "ops.a.config.nothing is not known" in failure(
         await project.run(a, config={"ops": {"a": {"config": {"nothing": 7}}}})
     )

@@ -12,6 +12,19 @@ from upwell.definitions.specs import UNSET
 PARTS = ("ops", "resources", "execution", "loggers")
 
 
+def check_parts(run_config: Any) -> None:
+    """See that run config consists of what run config consists of, whatever the run has. (`Any`: as below.)
+
+    Raises:
+        DagsterInvalidConfigError: it does not.
+    """
+    if not isinstance(run_config or {}, Mapping) or (strange := sorted(set(run_config or {}) - {*PARTS, "inputs"})):
+        what = ", ".join(strange) if isinstance(run_config, Mapping) else repr(run_config)
+        raise DagsterInvalidConfigError(
+            f'run config has {what}, and is a dict of {", ".join(PARTS)}: {{"ops": {{"orders": {{"config": {{…}}}}}}}}'
+        )
+
+
 def check_run_config(
     run_config: Any, ops: Mapping[str, object], resources: Mapping[str, object], inputs: Iterable[str] = ()
 ) -> None:
