@@ -9,7 +9,7 @@ import difflib
 import fnmatch
 from collections.abc import Callable, Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
 from upwell.definitions import selection_syntax as syntax
@@ -211,6 +211,24 @@ def select(graph: AssetGraph, selection: CoercibleToAssetSelection) -> set[str]:
         DagsterInvalidSubsetError: an asset that is named does not exist.
     """
     return _chosen(graph, AssetSelection.from_coercible(selection))
+
+
+def select_existing(graph: AssetGraph, selection: AssetSelection) -> set[str]:
+    """The same, where assets that are named need not exist."""
+    return _chosen(graph, _existing_only(graph, selection))
+
+
+def _existing_only(graph: AssetGraph, selection: AssetSelection) -> AssetSelection:
+    match selection:
+        case Keys():
+            return Keys(tuple(name for name in selection.names if name in graph.assets))
+        case Upstream() | Downstream() | Ends():
+            return replace(selection, operand=_existing_only(graph, selection.operand))
+        case Union() | Intersection() | Difference():
+            left, right = (_existing_only(graph, side) for side in (selection.left, selection.right))
+            return replace(selection, left=left, right=right)
+        case _:
+            return selection
 
 
 def _chosen(graph: AssetGraph, selection: AssetSelection) -> set[str]:

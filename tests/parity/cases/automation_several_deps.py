@@ -46,6 +46,7 @@ def run(dg: ModuleType, kit: ModuleType) -> Any:
         "allowed and ignored": story(either.allow(left).ignore(left), *steps),
         "all of none": story(every.allow(S.groups("nobody")), "-"),
         "any of none": story(either.allow(S.groups("nobody")), "a"),
+        "unknown": story(every.ignore(S.keys("nobody", "b") | S.keys("away", "gone")), "a", "b"),
         "by tag": story(either.allow(S.tag("slow", "")), *steps),
         "since": story(handled.ignore(left), "a", "-", "b", "done", "a b", "-"),
         "eager": story(C.eager(), "a", "b", "away", "done", "a", "done"),

@@ -45,7 +45,7 @@ from upwell.definitions.conditions.state import (
 )
 from upwell.definitions.conditions.user_written import AutomationContext, answer_of, true_node
 from upwell.definitions.graph import AssetGraph
-from upwell.definitions.selection import select
+from upwell.definitions.selection import select_existing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,9 +259,9 @@ class Evaluation:
     def _deps(self, condition: Deps, asked: Asked) -> list[str]:
         found = set(self.places.deps(asked.key))
         if condition.allow_selection is not None:
-            found &= select(self._graph, condition.allow_selection)
+            found &= select_existing(self._graph, condition.allow_selection)
         if condition.ignore_selection is not None:
-            found -= select(self._graph, condition.ignore_selection)
+            found -= select_existing(self._graph, condition.ignore_selection)
         return sorted(found)
 
     def _checks(self, condition: Checks, asked: Asked) -> list[str]:
