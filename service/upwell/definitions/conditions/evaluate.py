@@ -45,7 +45,6 @@ from upwell.definitions.conditions.state import (
 )
 from upwell.definitions.conditions.user_written import AutomationContext, answer_of, true_node
 from upwell.definitions.graph import AssetGraph
-from upwell.definitions.selection import select_existing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,16 +256,18 @@ class Evaluation:
         return self.places.deps(key) if known else ()
 
     def _deps(self, condition: Deps, asked: Asked) -> list[str]:
-        found = set(self.places.deps(asked.key))
-        if condition.allow_selection is not None:
-            found &= select_existing(self._graph, condition.allow_selection)
-        if condition.ignore_selection is not None:
-            found -= select_existing(self._graph, condition.ignore_selection)
-        return sorted(found)
+        return [dep for dep in self.places.deps(asked.key) if self._counts(condition, dep)]
 
     def _checks(self, condition: Checks, asked: Asked) -> list[str]:
         checks = [one for one in self._graph.checks_of(asked.key) if one.blocking or not condition.blocking_only]
-        return sorted(one.key for one in checks)
+        return sorted(one.key for one in checks if self._counts(condition, one.asset))
+
+    def _counts(self, condition: Limited, asset: str) -> bool:
+        """Whether the selections of the condition let an asset, or the checks of it, count."""
+        allowed, ignored = condition.allow_selection, condition.ignore_selection
+        return (allowed is None or asset in self.places.chosen(allowed)) and (
+            ignored is None or asset not in self.places.chosen(ignored)
+        )
 
     def _several(self, condition: Limited, asked: Asked, keys: Iterable[str]) -> Answer:
         answers = [self._child(asked, condition, AssetMatches(key, condition.operand), None) for key in keys]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -19,6 +20,7 @@ from upwell.definitions.partitions.mapping import (
 from upwell.definitions.partitions.multi import MultiPartitionsDefinition
 from upwell.definitions.partitions.time_windows import TimeWindow, TimeWindowPartitionsDefinition
 from upwell.definitions.partitions.union import AnyPartitionsDefinition
+from upwell.definitions.selection import AssetSelection, select_existing
 
 
 class Places:
@@ -31,6 +33,7 @@ class Places:
         self._latest: dict[tuple[AnyPartitionsDefinition, timedelta | None], Subset] = {}
         self._mapped: dict[tuple[str, str, bool, Subset], Subset] = {}
         self._mappings: dict[tuple[str, str], AnyPartitionMapping] = {}
+        self._chosen: dict[AssetSelection, AbstractSet[str]] = {}
 
     def partitions_of(self, key: str) -> AnyPartitionsDefinition | None:
         """How an asset is partitioned; checks are not."""
@@ -137,6 +140,12 @@ class Places:
             self.mapping(reader, upstream), IdentityPartitionMapping | TimeWindowPartitionMapping
         )
 
+    def chosen(self, selection: AssetSelection) -> AbstractSet[str]:
+        """The assets that a selection chooses, of those that exist."""
+        if selection not in self._chosen:
+            self._chosen[selection] = select_existing(self.graph, selection)
+        return self._chosen[selection]
+
     def made_together(self, key: str) -> list[str]:
         """The other assets, and the checks, of a step that can only make all of its assets."""
         node = self.graph.assets.get(key)
@@ -161,6 +170,7 @@ class Places:
         places = Places(self.graph, now)
         places._levels = self._levels
         places._mappings = self._mappings
+        places._chosen = self._chosen
         return places
 
     def deps(self, key: str) -> list[str]:
