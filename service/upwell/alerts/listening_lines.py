@@ -37,13 +37,14 @@ ListeningChange: TypeAlias = (
 
 
 def sensor_line(record: Record, event: SensorCalled) -> LogLine:
-    """The line of a sensor's call; a call that asks for nothing is no news."""
+    """The line of a sensor's call; that it was asked in vain by its interval, and says nothing, is no news."""
     match event:
         case SensorTriggered():
             return line("debug", event, sensor=event.sensor, event_ids=few(event.event_ids))
         case SensorEvaluated():
+            news = event.runs or event.skip_reason or event.trigger_id is not None
             return line(
-                "info" if event.runs else "debug",
+                "info" if news else "debug",
                 event,
                 sensor=event.sensor,
                 event_id=record.id,

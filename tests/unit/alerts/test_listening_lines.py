@@ -41,7 +41,9 @@ def told(event: Event) -> tuple[str, str, dict[str, Any]]:
     [
         (SensorTriggered(sensor="s", event_ids=(1,)), "debug", "sensor.triggered"),
         (SensorEvaluated(sensor="s", runs=(WantedRun(run_key="k"),)), "info", "sensor.evaluated"),
-        (SensorEvaluated(sensor="s", skip_reason="no new files"), "debug", "sensor.evaluated"),
+        (SensorEvaluated(sensor="s", skip_reason="no new files"), "info", "sensor.evaluated"),
+        (SensorEvaluated(sensor="s", trigger_id=3), "info", "sensor.evaluated"),
+        (SensorEvaluated(sensor="s"), "debug", "sensor.evaluated"),
         (SensorFailed(sensor="s", error=ERROR, retry_at=NOON), "error", "sensor.failed"),
         (RunKeysSuppressed(sensor="s", taken={"k": "r"}), "debug", "sensor.runs_suppressed"),
         (EventDeadLettered(event_ids=(1,), reason="it failed 3 times"), "error", "event.dead_lettered"),
