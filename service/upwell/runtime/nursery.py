@@ -28,9 +28,7 @@ from typing import Any, NoReturn
 from upwell.runtime import protocol
 from upwell.runtime.main import run_worker
 from upwell.runtime.preload import mentioned
-from upwell.runtime.process import adopt_orphans, be_killed_first, children, die_with, limit_memory
-
-LARGEST_PACKET = 64 * 1024
+from upwell.runtime.process import LARGEST_PACKET, adopt_orphans, be_killed_first, children, die_with, limit_memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +209,9 @@ def main() -> None:
     adopt_orphans()
     warnings.filterwarnings("ignore", message=".*use of fork.*", category=DeprecationWarning)
     protocol.warm_up()
+    public = sys.modules["upwell"]
+    for name in public.__all__:  # what every project imports some of: loaded here once, its memory is shared
+        getattr(public, name)
     nursery = Nursery(socket.socket(fileno=fd), Bounds(memory=memory or None))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     nursery.serve()

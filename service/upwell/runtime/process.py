@@ -9,6 +9,9 @@ import resource
 import signal
 from pathlib import Path
 
+LARGEST_PACKET = 64 * 1024
+"""Bytes of a packet between the service and the nursery; here, so that the service need not load what workers run."""
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 

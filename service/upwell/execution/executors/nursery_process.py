@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from upwell.runtime.nursery import LARGEST_PACKET
+from upwell.runtime.process import LARGEST_PACKET
 
 _LONGEST_GOODBYE = 5.0  # seconds; the nursery has nothing to do at its end but kill and reap
 
