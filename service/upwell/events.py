@@ -533,7 +533,10 @@ class FreshnessChanged:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lateness:
-    """What was told last of the freshness of an asset in trouble."""
+    """What was told last of the freshness of an asset in trouble.
+
+    `risk` says why the deadline will not be kept, and `slow_hop` what takes the time, while it has not passed yet.
+    """
 
     state: FreshnessState
     previous_state: FreshnessState
@@ -541,6 +544,13 @@ class Lateness:
     last_materialized: datetime | None = None
     overdue_seconds: float = 0.0
     caught_up: bool = False  # it was so while the service was down
+    risk: str | None = None
+    slow_hop: str | None = None
+
+    @property
+    def only_at_risk(self) -> bool:
+        """Whether nothing is late: it will be."""
+        return self.risk is not None and self.state == "PASS"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,7 @@ from upwell.alerts.incidents import Incidents
 from upwell.alerts.lateness import LateAssets, Told
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.snapshot import AssetNode, DepNode, Snapshot
-from upwell.events import FreshnessChanged, FreshnessState, IncidentChanged
+from upwell.events import FreshnessAtRisk, FreshnessChanged, FreshnessState, IncidentChanged
 from upwell.journal.views import IncidentView
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -62,6 +62,7 @@ class Company:
         ]
         self.graph = AssetGraph([Snapshot(location="here", assets=tuple(nodes))])
         self.late: Late = {}
+        self.only_at_risk: set[str] = set()
         self.minute = 0
         self.events: list[IncidentChanged] = []
         self.start()
@@ -80,12 +81,33 @@ class Company:
         told = []
         for asset, state in changes.items():
             previous = self.late.pop(asset, ("PASS", 0))[0]
+            self.only_at_risk.discard(asset)
             if state != "PASS":
                 self.late[asset] = (state, self.minute)
             at = NOON + self.minute * MINUTE
             change = FreshnessChanged(asset=asset, state=state, previous_state=previous, changed_at=at)  # type: ignore[arg-type]
             told.append(Told(event_id=self.minute, change=change))
         self.events += self.assets.take(told, self.graph)
+        self.incidents.validate()
+
+    def risk(self, asset: str) -> None:
+        """It will be late: that is as if it warned, unless it is late already."""
+        self.minute += 1
+        if asset not in self.late:
+            self.late[asset] = ("WARN", self.minute)
+            self.only_at_risk.add(asset)
+        at = NOON + self.minute * MINUTE
+        risk = FreshnessAtRisk(asset=asset, deadline=at + MINUTE, expected_at=at, slow_hop=asset, reason="slow")
+        self.events += self.assets.take_risk(risk, self.minute, at, self.graph)
+        self.incidents.validate()
+
+    def make(self, asset: str) -> None:
+        """What is only at risk is so no more; what is late is told of its end by its freshness."""
+        self.minute += 1
+        if asset in self.only_at_risk:
+            self.only_at_risk.remove(asset)
+            del self.late[asset]
+        self.events += self.assets.made(asset, NOON + self.minute * MINUTE, self.graph)
         self.incidents.validate()
 
     def found(self) -> dict[str, set[str]]:
@@ -127,6 +149,12 @@ def test_whatever_happens_the_incidents_are_those_of_somebody_who_looks_at_every
     for moment in data.draw(moments):
         company.moment(moment)
         assert company.found() == groups(above, company.late)
+        for asset in data.draw(st.lists(st.sampled_from(sorted(above)), max_size=2)):
+            company.risk(asset)
+            assert company.found() == groups(above, company.late)
+            if data.draw(st.booleans()):
+                company.make(asset)
+                assert company.found() == groups(above, company.late)
         if data.draw(st.booleans()):
             company.start()
             assert company.found() == groups(above, company.late)

@@ -99,9 +99,12 @@ def _cleaned(event: IncidentChanged, clean: Callable[[str], str]) -> IncidentCha
 def _facts(event: IncidentChanged) -> list[str]:
     facts: list[str] = []
     if (late := event.lateness) is not None:
-        facts.append(f"last made: {_instant(late.last_materialized) if late.last_materialized else 'never'}")
+        if not late.only_at_risk:
+            facts.append(f"last made: {_instant(late.last_materialized) if late.last_materialized else 'never'}")
         if late.deadline is not None:
             facts.append(f"deadline: {_instant(late.deadline)}")
+        if late.risk is not None:
+            facts.append(f"at risk: {late.risk}; what takes the time is {late.slow_hop}")
         if late.caught_up:
             facts.append("found when the service was started: it was down at that time")
     if event.error is not None:
@@ -127,6 +130,8 @@ def _lateness(late: Lateness) -> dict[str, Json]:
         "last_materialized": None if late.last_materialized is None else late.last_materialized.isoformat(),
         "overdue_seconds": late.overdue_seconds,
         "caught_up": late.caught_up,
+        "risk": late.risk,
+        "slow_hop": late.slow_hop,
     }
 
 

@@ -28,7 +28,7 @@ def incident_line(event: IncidentChanged) -> LogLine:
         event.lateness is not None
         and event.silenced is None
         and event.merged_into is None
-        and event.change in _WORTH_A_FRESHNESS_LINE
+        and _tells_a_state(event, event.lateness)
         and (told := _freshness_line(event, event.lateness)) is not None
     ):
         return told
@@ -84,6 +84,16 @@ def alert_line(event: AlertChange) -> LogLine:
             return line("info", event, silence=event.silence, ended_by=event.ended_by)
         case _:
             assert_never(event)
+
+
+def _tells_a_state(event: IncidentChanged, lateness: Lateness) -> bool:
+    """Whether the asset to blame became something else; `freshness.at_risk` has a line of its own."""
+    if lateness.only_at_risk:
+        return False
+    if lateness.risk is not None and event.change in ("changed", "worsened"):
+        # Its incident was opened when it was at risk, and goes on; or it warns already, and became at risk.
+        return event.change == "changed" and any(member.name == event.subject for member in event.joined)
+    return event.change in _WORTH_A_FRESHNESS_LINE
 
 
 def _freshness_line(event: IncidentChanged, lateness: Lateness) -> LogLine | None:

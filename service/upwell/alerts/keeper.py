@@ -18,7 +18,15 @@ from upwell.alerts.selecting import ProjectSelecting
 from upwell.clock import AlarmClock, Clock
 from upwell.definitions.project import Project
 from upwell.errors import JournalUnavailable
-from upwell.events import AlertsSilenced, FreshnessChanged, IncidentChanged, RunId, SilenceEnded
+from upwell.events import (
+    AlertsSilenced,
+    AssetMaterialized,
+    FreshnessAtRisk,
+    FreshnessChanged,
+    IncidentChanged,
+    RunId,
+    SilenceEnded,
+)
 from upwell.journal.journal import Journal, Progress, Record
 from upwell.journal.views import IncidentView, RunView, SilenceView
 
@@ -142,6 +150,12 @@ class IncidentKeeper:
             case SilenceEnded(silence=silence):
                 self._quiet.end(silence)
                 return self._incidents.review(self._clock.now())
+            case FreshnessAtRisk() as event:
+                await self._project.until_loaded()
+                return self._late.take_risk(event, record.id, record.at, self._project.graph)
+            case AssetMaterialized(asset=asset):
+                made = self._late.made(asset, record.at, self._project.graph)
+                return [*made, *self._failures.take(record)]
             case _:
                 run_id = self._failures.needs_run(record)
                 return self._failures.take(record, None if run_id is None else await self._run(run_id))

@@ -10,10 +10,21 @@ from datetime import datetime, timedelta
 from upwell.alerts.incidents import Incident, Incidents, incident_id
 from upwell.clock import NEVER
 from upwell.definitions.graph import AssetGraph
-from upwell.events import FreshnessChanged, IncidentChanged, IncidentStep, Lateness, Member, Severity, Trouble
+from upwell.events import (
+    FreshnessAtRisk,
+    FreshnessChanged,
+    IncidentChanged,
+    IncidentStep,
+    Lateness,
+    Member,
+    Severity,
+    Trouble,
+)
 from upwell.planning.blame import Blame
 
 LATE: Trouble = "freshness"
+
+_WITHOUT_A_WORD = timedelta(minutes=1)  # after its deadline, until an asset that was not told late is at risk no more
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,9 +37,9 @@ class Told:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Look:
-    """Some changes of one moment: of these assets, up to when, and who else may be concerned."""
+    """Some changes of one moment: when each of these assets changed and by which event, and up to when."""
 
-    told: Mapping[str, Told]
+    told: Mapping[str, tuple[datetime, int]]
     at: datetime
     event_id: int = 0
 
@@ -47,6 +58,9 @@ class LateAssets:
 
     An asset that fails is part of the incident of the failing asset above it that is to blame; one that warns also of
     one that warns. A root that is fresh again is given `dwell` to prove it, in which those below stay with it.
+
+    An asset whose deadline is at risk counts as one that warns. It opens an incident that worsens when the deadline is
+    missed, and that is over when the asset was made.
     """
 
     def __init__(self, incidents: Incidents, dwell: timedelta = timedelta(0)) -> None:
@@ -71,31 +85,68 @@ class LateAssets:
                 changes += self._take(one.change)
             last = max(group.values(), key=lambda one: one.event_id)
             at = max(one.change.changed_at for one in group.values())
-            changes += self._regroup(_Look(told=group, at=at, event_id=last.event_id), group, graph)
+            when = {asset: (one.change.changed_at, one.event_id) for asset, one in group.items()}
+            changes += self._regroup(_Look(told=when, at=at, event_id=last.event_id), group, graph)
         return changes
+
+    def take_risk(self, risk: FreshnessAtRisk, event_id: int, at: datetime, graph: AssetGraph) -> list[IncidentChanged]:
+        """The deadline of an asset will be missed; of one that is late nobody is told that."""
+        asset = risk.asset
+        before, known = self._members.get(asset), self._incidents.about(LATE, asset)
+        if before is not None and before.severity == "error":
+            return []
+        late = Lateness(state="PASS", previous_state="PASS") if before is None else before.lateness
+        member = Member(
+            name=asset,
+            since=at if before is None else before.since,
+            severity="warning",
+            lateness=replace(
+                late or Lateness(state="WARN", previous_state="PASS"),
+                deadline=risk.deadline,
+                risk=risk.reason,
+                slow_hop=risk.slow_hop,
+            ),
+        )
+        self._note(member)
+        if known is None:
+            look = _Look(told={asset: (at, event_id)}, at=at, event_id=event_id)
+            return self._regroup(look, {asset}, graph)
+        known.lateness, known.summary = member.lateness, _summary(asset, member.lateness)
+        known.severity, known.closes_at = member.severity, _expires_at(member.lateness)
+        self._incidents.hush(known, at)
+        return [self._incidents.change(known, "worsened", at, joined=[member])]
+
+    def made(self, asset: str, at: datetime, graph: AssetGraph) -> list[IncidentChanged]:
+        """An asset was made: if it was at risk, it is so no more."""
+        member = self._members.get(asset)
+        if member is None or member.lateness is None or not member.lateness.only_at_risk:
+            return []
+        self._relieve(asset)
+        return self._regroup(_Look(told={}, at=at), {asset}, graph)
 
     def proven(self, now: datetime, graph: AssetGraph) -> list[IncidentChanged]:
         """Close what has been fresh for long enough."""
         changes: list[IncidentChanged] = []
         due = [(one.closes_at, one.subject) for one in self._incidents if one.closes_at is not None]
         for closes_at, asset in sorted(pair for pair in due if pair[0] <= now):
-            self._forget(asset)
+            self._relieve(asset)
             changes += self._regroup(_Look(told={}, at=closes_at), {asset}, graph)
         return changes
 
     def next_proven(self) -> datetime:
         """When the next one has been fresh for long enough."""
-        if not self._dwell:
-            return NEVER
         return min((one.closes_at for one in self._incidents if one.closes_at is not None), default=NEVER)
 
     def _take(self, change: FreshnessChanged) -> list[IncidentChanged]:
         """Note what an asset has become, and tell what that changes in the incident that it is to blame for."""
         known = self._incidents.about(LATE, change.asset)
         if change.state in ("WARN", "FAIL"):
-            member = _member(change)
+            member = _member(change, self._members.get(change.asset))
             self._note(member)
             return [] if known is None else [self._went_on(known, member, change)]
+        if known is not None and known.lateness is not None and known.lateness.only_at_risk:
+            self._relieve(change.asset)
+            return []
         if known is not None:
             known.lateness, known.summary = _lateness(change), _summary(change.asset, _lateness(change))
         if known is None or change.state != "PASS" or not self._dwell:
@@ -192,7 +243,7 @@ class LateAssets:
     def _open(self, root: str, joined: Sequence[Member], look: _Look) -> IncidentChanged:
         at, event_id, lateness = look.at, look.event_id, self._members[root].lateness
         if root in look.told:
-            at, event_id = look.told[root].change.changed_at, look.told[root].event_id
+            at, event_id = look.told[root]
         elif lateness is not None and lateness.deadline is not None and at > lateness.deadline:
             # It was part of another incident until now; of its own it is as late as it is by now.
             lateness = replace(lateness, overdue_seconds=(at - lateness.deadline).total_seconds())
@@ -205,6 +256,7 @@ class LateAssets:
             summary=_summary(root, lateness),
             assets=(root,),
             lateness=lateness,
+            closes_at=_expires_at(lateness),
         )
         return self._incidents.open(incident, joined, now=at, follows=root not in look.told)
 
@@ -214,6 +266,13 @@ class LateAssets:
         self._late[member.name] = member.since
         if member.severity == "error":
             self._failing[member.name] = member.since
+
+    def _relieve(self, asset: str) -> None:
+        """Have it be late, or at risk, no more."""
+        known = self._incidents.about(LATE, asset)
+        if known is not None and known.lateness is not None and known.lateness.only_at_risk:
+            known.summary = f"{asset} is at risk no more"
+        self._forget(asset)
 
     def _forget(self, asset: str) -> None:
         self._members.pop(asset, None)
@@ -234,9 +293,12 @@ def _moments(told: Iterable[Told]) -> Iterator[dict[str, Told]]:
         yield group
 
 
-def _member(change: FreshnessChanged) -> Member:
+def _member(change: FreshnessChanged, before: Member | None) -> Member:
     severity: Severity = "error" if change.state == "FAIL" else "warning"
-    return Member(name=change.asset, since=change.changed_at, severity=severity, lateness=_lateness(change))
+    lateness, old = _lateness(change), None if before is None else before.lateness
+    if old is not None and change.state == "WARN" and change.deadline == old.deadline:
+        lateness = replace(lateness, risk=old.risk, slow_hop=old.slow_hop)  # what was said of this deadline holds
+    return Member(name=change.asset, since=change.changed_at, severity=severity, lateness=lateness)
 
 
 def _lateness(change: FreshnessChanged) -> Lateness:
@@ -250,7 +312,16 @@ def _lateness(change: FreshnessChanged) -> Lateness:
     )
 
 
+def _expires_at(lateness: Lateness | None) -> datetime | None:
+    """When what is only at risk will have been told late, or is not."""
+    if lateness is None or not lateness.only_at_risk or lateness.deadline is None:
+        return None
+    return lateness.deadline + _WITHOUT_A_WORD
+
+
 def _summary(asset: str, lateness: Lateness | None) -> str:
+    if lateness is not None and lateness.risk is not None:
+        return f"{asset} will miss its deadline"
     match None if lateness is None else lateness.state:
         case "PASS":
             return f"{asset} is fresh again"

@@ -46,10 +46,12 @@ class Reader:
 def wants(reader: Reader, event: IncidentChanged, knowing: Knowing, *, told: bool) -> bool:
     """Whether `reader` is to be told of this change; `told` says whether it knows of the incident.
 
-    Of the end it is told just if it knows of the beginning, whatever has been silenced since.
+    Of the end it is told just if it knows of the beginning, whatever has been silenced since. That a deadline which was
+    at risk was kept in the end is told to nobody.
     """
     if event.change == "closed":
-        return told
+        kept = event.merged_into is None and event.lateness is not None and event.lateness.only_at_risk
+        return told and not kept
     if event.silenced is not None or (event.severity == "warning" and reader.min_severity == "error"):
         return False
     joined = [member.name for member in event.joined if member.name != event.subject]

@@ -20,12 +20,15 @@ class IncidentLateness(Answer):
     last_materialized: datetime | None
     overdue_seconds: float
     caught_up: bool
+    risk: str | None
+    slow_hop: str | None
 
 
 class Incident(Answer):
     """All that has one cause. `subject` is to blame, `affected` counts who is in trouble because of it.
 
-    `closes_at` is when an asset that is fresh again will have proved it; `silenced` is why nobody is told.
+    `closes_at` is when an asset that is fresh again will have proved it, or when one that is at risk has been made or is
+    late; `silenced` is why nobody is told.
     """
 
     incident: str

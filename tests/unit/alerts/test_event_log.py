@@ -127,6 +127,16 @@ def test_a_freshness_line_has_all_the_fields_that_alerting_rules_rely_on() -> No
     }
 
 
+def test_an_incident_of_a_deadline_at_risk_has_no_second_line_of_freshness() -> None:
+    risk = {"previous_state": "PASS", "risk": "slow", "slow_hop": "raw"}
+    me = (Member(name="a", since=NOON),)
+    told_of = [
+        told(violated("a", change=change, lateness=Lateness(state=state, **risk), joined=me))[1]  # type: ignore[arg-type]
+        for state, change in [("PASS", "opened"), ("PASS", "closed"), ("WARN", "changed"), ("WARN", "worsened")]
+    ]
+    assert told_of == ["incident.changed", "incident.changed", "freshness.warned", "incident.changed"]
+
+
 def test_a_freshness_line_names_who_is_late_because_of_it() -> None:
     members = tuple(Member(name=name, since=NOON) for name in ("raw", "mart", "fct"))
     _, _, fields = told(violated("raw", joined=members, affected=2))

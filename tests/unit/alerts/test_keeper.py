@@ -22,6 +22,7 @@ from upwell.events import (
     AssetMaterialized,
     ErrorInfo,
     Event,
+    FreshnessAtRisk,
     FreshnessChanged,
     FreshnessState,
     IncidentChanged,
@@ -206,3 +207,38 @@ async def test_an_asset_that_failed_and_is_late_is_two_things(tmp_path: Path) ->
         assert told == ["opened raw", "opened raw"]
         assert len(await life.happen(AssetMaterialized(asset="raw"), late("raw", "PASS", "FAIL"))) == 4
         assert await life.journal.queries.open_incidents() == []
+
+
+def at_risk(asset: str, deadline: datetime = NOON + HOUR) -> FreshnessAtRisk:
+    return FreshnessAtRisk(asset=asset, deadline=deadline, expected_at=deadline, slow_hop=asset, reason="it is slow")
+
+
+async def test_a_deadline_at_risk_is_told_once_and_worsens_over_a_restart(tmp_path: Path) -> None:
+    async with keeper(tmp_path) as life:
+        assert await life.happen(at_risk("raw")) == ["opened raw"]
+    async with keeper(tmp_path) as life:
+        assert await life.told() == ["opened raw"]
+        assert await life.happen(late("raw")) == ["opened raw", "worsened raw"]
+
+
+async def test_what_is_made_in_time_is_at_risk_no_more(tmp_path: Path) -> None:
+    async with keeper(tmp_path) as life:
+        await life.happen(at_risk("raw"))
+        assert await life.happen(AssetMaterialized(asset="raw")) == ["opened raw", "closed raw"]
+
+
+async def test_a_risk_of_which_nothing_is_told_after_its_deadline_is_over(tmp_path: Path) -> None:
+    async with keeper(tmp_path) as life:
+        await life.happen(at_risk("raw"))
+        await life.clock.advance(3600 + 59)
+        assert await life.told() == ["opened raw"]
+        await life.clock.advance(1)
+        assert await life.told() == ["opened raw", "closed raw"]
+
+
+async def test_a_silence_holds_back_what_is_at_risk(tmp_path: Path) -> None:
+    async with keeper(tmp_path) as life:
+        silence = AlertsSilenced(silence="s", select="raw", until=NOON + HOUR)
+        assert await life.happen(silence, at_risk("raw", NOON + 3 * HOUR)) == ["(opened raw"]
+        await life.clock.advance(3600)
+        assert await life.told() == ["(opened raw", "unsilenced raw"]

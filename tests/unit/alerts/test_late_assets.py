@@ -11,7 +11,7 @@ from upwell.alerts.incidents import Incidents, Quiet
 from upwell.alerts.lateness import LateAssets, Told
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.snapshot import AssetNode, DepNode, Snapshot
-from upwell.events import FreshnessChanged, FreshnessState, IncidentChanged
+from upwell.events import FreshnessAtRisk, FreshnessChanged, FreshnessState, IncidentChanged
 from upwell.journal.views import IncidentView
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -69,6 +69,21 @@ class Company:
             marks = {"!": "FAIL", "?": "WARN", ".": "PASS", "-": "NOT_APPLICABLE"}
             told += self.take(*(self.change(moment[at], marks[moment[at + 1]]) for at in range(0, len(moment), 2)))
         return told
+
+    def risk(self, asset: str, deadline: datetime) -> list[str]:
+        """A minute later the deadline of `asset` is at risk."""
+        self.now += MINUTE
+        risk = FreshnessAtRisk(
+            asset=asset, deadline=deadline, expected_at=deadline, slow_hop="raw", reason="raw is slow"
+        )
+        return self._told(self.late.take_risk(risk, int((self.now - NOON) / MINUTE), self.now, self.graph))
+
+    def make(self, asset: str) -> list[str]:
+        self.now += MINUTE
+        return self._told(self.late.made(asset, self.now, self.graph))
+
+    def proven(self, now: datetime) -> list[str]:
+        return self._told(self.late.proven(now, self.graph))
 
     def groups(self) -> dict[str, set[str]]:
         """By the asset to blame: everybody in its incident."""
@@ -254,3 +269,56 @@ class TestSilence:
         company.play("a! a.")
         assert [event.silenced for event in company.events] == ["moving", "moving"]
         assert company.incidents.review(company.now) == []
+
+
+def test_a_deadline_at_risk_is_a_warning_that_worsens_when_it_is_missed() -> None:
+    company = Company("a>b")
+    assert company.risk("a", NOON + 2 * MINUTE) == ["opened a"]
+    opened = company.events[-1]
+    assert (opened.severity, opened.summary) == ("warning", "a will miss its deadline")
+    assert company.play("a!") == ["worsened a"]
+    missed = company.events[-1]
+    assert (missed.incident, missed.severity, missed.summary) == (opened.incident, "error", "a is late")
+    assert company.proven(NOON + 60 * MINUTE) == []
+    assert company.play("a.") == ["closed a"]
+
+
+def test_what_is_made_in_time_is_at_risk_no_more() -> None:
+    company = Company("a>b")
+    company.risk("a", NOON + 60 * MINUTE)
+    assert company.make("b") == []
+    assert company.make("a") == ["closed a"]
+    assert company.events[-1].summary == "a is at risk no more"
+    assert company.make("a") == []
+
+
+def test_a_warning_that_follows_the_risk_goes_on_with_its_incident_and_keeps_the_reason() -> None:
+    company = Company("a>b")
+    company.risk("a", NOON + 2 * MINUTE)
+    assert company.play("a?") == []
+    [incident] = company.incidents
+    assert incident.lateness is not None
+    assert (incident.lateness.state, incident.lateness.risk) == ("WARN", "raw is slow")
+
+
+def test_of_what_warns_already_the_risk_is_worse() -> None:
+    company = Company("a>b")
+    company.play("a?")
+    assert company.risk("a", NOON + 60 * MINUTE) == ["worsened a"]
+    assert company.make("a") == []  # whether that is enough its freshness tells
+    assert company.play("a.") == ["closed a"]
+
+
+def test_of_what_is_late_or_below_something_late_no_risk_is_told() -> None:
+    company = Company("a>b")
+    company.play("a!")
+    assert company.risk("a", NOON + 60 * MINUTE) == []
+    assert company.risk("b", NOON + 60 * MINUTE) == []
+    assert company.groups() == {"a": {"a", "b"}}
+
+
+def test_a_risk_that_nothing_came_of_ends_a_minute_after_its_deadline() -> None:
+    company = Company("a>b")
+    company.risk("a", NOON + 2 * MINUTE)
+    assert company.late.next_proven() == NOON + 3 * MINUTE
+    assert company.proven(NOON + 3 * MINUTE) == ["closed a"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,12 +14,13 @@ import standardwebhooks
 
 from upwell.alerts.alert import alert_of, summary_of
 from upwell.alerts.outgoing import Outgoing
+from upwell.alerts.routing import Reader, wants
 from upwell.alerts.sinks.email import message_of as mail_of
 from upwell.alerts.sinks.sink import SinkOptions
 from upwell.alerts.sinks.slack import message_of as slack_of
 from upwell.alerts.sinks.webhook import WebhookSink
 from upwell.clock import SystemClock
-from upwell.events import ErrorInfo, IncidentChanged, Lateness, Member, RunId
+from upwell.events import ErrorInfo, FreshnessState, IncidentChanged, Lateness, Member, RunId
 from upwell.logs import Redact
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -44,6 +46,19 @@ def changed(**more: Any) -> IncidentChanged:
     return IncidentChanged(**fields | more)
 
 
+class Everybody:
+    """Knows every asset, and that anybody wants it."""
+
+    def has_any(self, selection: str, assets: Sequence[str]) -> bool:
+        return True
+
+    def knows_any(self, assets: Sequence[str]) -> bool:
+        return True
+
+    def owners(self, assets: Sequence[str]) -> set[str]:
+        return set()
+
+
 def test_an_alert_says_what_is_to_blame_and_what_is_so_because_of_it() -> None:
     alert = alert_of(changed())
     assert (alert.id, alert.type, alert.over) == ("i1.3", "incident.opened", False)
@@ -55,6 +70,19 @@ def test_an_alert_says_what_is_to_blame_and_what_is_so_because_of_it() -> None:
 def test_what_was_found_after_the_service_had_been_down_says_so() -> None:
     late = Lateness(state="FAIL", previous_state="PASS", deadline=NOON, caught_up=True)
     assert "it was down at that time" in alert_of(changed(lateness=late)).text
+
+
+def test_a_deadline_at_risk_says_why_and_what_takes_the_time() -> None:
+    late = Lateness(state="PASS", previous_state="PASS", deadline=NOON, risk="raw runs for an hour", slow_hop="raw")
+    text = alert_of(changed(lateness=late, joined=(), affected=0, severity="warning")).text
+    assert text == "deadline: 2026-03-01 12:00:00 UTC\nat risk: raw runs for an hour; what takes the time is raw"
+
+
+@pytest.mark.parametrize(("state", "told"), [("PASS", False), ("WARN", True), ("FAIL", True)])
+def test_that_a_deadline_at_risk_was_kept_is_told_to_nobody(state: FreshnessState, told: bool) -> None:
+    late = Lateness(state=state, previous_state="PASS", deadline=NOON, risk="slow", slow_hop="raw")
+    assert wants(Reader(), changed(lateness=late), Everybody(), told=False)
+    assert wants(Reader(), changed(change="closed", lateness=late), Everybody(), told=True) is told
 
 
 def test_of_many_that_are_affected_the_first_are_named_and_all_are_counted() -> None:
