@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         build_last_update_freshness_checks,
         build_time_partition_freshness_checks,
     )
+    from upwell.definitions.freshness_sensor import build_sensor_for_freshness_checks
     from upwell.definitions.jobs import AssetJobDefinition, define_asset_job
     from upwell.definitions.keys import AssetCheckKey, AssetKey
     from upwell.definitions.metadata import (
@@ -387,6 +388,7 @@ __all__ = [
     "build_schedule_context",
     "build_schedule_from_partitioned_job",
     "build_sensor_context",
+    "build_sensor_for_freshness_checks",
     "build_time_partition_freshness_checks",
     "config_mapping",
     "daily_partitioned_config",

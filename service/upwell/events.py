@@ -148,14 +148,15 @@ class DuplicateIgnored:
 class RunSubmitted:
     """Somebody asked for a run by name (API, CLI, retry); the reactor plans it.
 
-    It is of `assets`, by default those of `job`. `downstream` adds every dependent. `retry_of` asks for the steps of
-    that run that did not succeed.
+    It is of `assets` and `checks` (`asset:name`, without their assets), by default those of `job`. `downstream` adds
+    every dependent. `retry_of` asks for the steps of that run that did not succeed.
     """
 
     kind: ClassVar[str] = "run.submitted"
     run_id: RunId
     job: str | None = None
     assets: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
     partition: str | None = None
     downstream: bool = False
     config: Json = None
@@ -243,11 +244,12 @@ class FilterEvaluated:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WantedRun:
-    """A run as a sensor or a schedule asks for it: of a job, of assets, or of what the sensor is for."""
+    """A run as a sensor or a schedule asks for it: of a job, of assets, of checks, or of what the sensor is for."""
 
     run_key: str | None = None
     job: str | None = None
     assets: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
     partition: str | None = None
     config: Json = None
     tags: Mapping[str, str] = field(default_factory=dict)

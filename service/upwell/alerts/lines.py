@@ -162,7 +162,14 @@ def _decision_line(event: EventDecided) -> LogLine:
 def _run_line(event: RunChange) -> LogLine:
     match event:
         case RunSubmitted():
-            return line("debug", event, run_id=event.run_id, assets=event.assets, partition=event.partition)
+            return line(
+                "debug",
+                event,
+                run_id=event.run_id,
+                assets=event.assets,
+                checks=event.checks,
+                partition=event.partition,
+            )
         case RunRequested():
             return line(
                 "info",

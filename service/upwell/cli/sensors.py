@@ -69,6 +69,7 @@ def _wanted(run: WantedRun) -> str:
     facts = {
         "job": run.job,
         "assets": ", ".join(run.assets),
+        "checks": ", ".join(run.checks),
         "partition": run.partition,
         "key": run.run_key,
         "config": None if run.config is None else json.dumps(run.config, ensure_ascii=False),

@@ -1,4 +1,4 @@
-"""Assets as plain data, without what is wrong with them: that is found elsewhere (`mistakes`)."""
+"""Assets and checks as plain data, without what is wrong with them: that is found elsewhere (`mistakes`)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import cast
 
 from upwell.definitions.assets import AssetsDefinition
+from upwell.definitions.checks import AssetCheckSpec
 from upwell.definitions.compute import ComputeDefinition
 from upwell.definitions.conditions.model import shown_as
 from upwell.definitions.freshness.model import AnyFreshnessPolicy
@@ -14,7 +15,7 @@ from upwell.definitions.metadata import encode_definition_metadata
 from upwell.definitions.partitions.mapping import AnyPartitionMapping
 from upwell.definitions.partitions.union import AnyPartitionsDefinition
 from upwell.definitions.reactions import plain
-from upwell.definitions.snapshot import AssetNode, DepNode
+from upwell.definitions.snapshot import AssetNode, CheckNode, DepNode
 from upwell.definitions.specs import AssetDep, AssetSpec
 
 
@@ -31,6 +32,11 @@ def asset_nodes(
     return tuple(nodes.values())
 
 
+def check_nodes(computations: Mapping[str, ComputeDefinition]) -> tuple[CheckNode, ...]:
+    """Each check with the step that evaluates it."""
+    return tuple(_check_node(check, step) for step, compute in computations.items() for check in compute.checks)
+
+
 def keys_made(compute: ComputeDefinition) -> Iterable[AssetKey]:
     """The assets that a function makes."""
     return (output.key for output in compute.outputs)
@@ -42,6 +48,18 @@ def dep_nodes(deps: Iterable[AssetDep]) -> tuple[DepNode, ...]:
         # The cast: a mapping of another class is among the mistakes, so that this node is not used.
         DepNode(asset=dep.asset_key.to_user_string(), mapping=cast(AnyPartitionMapping | None, dep.partition_mapping))
         for dep in deps
+    )
+
+
+def _check_node(check: AssetCheckSpec, step: str) -> CheckNode:
+    return CheckNode(
+        asset=check.asset_key.to_user_string(),
+        name=check.name,
+        step=step,
+        blocking=check.blocking,
+        description=check.description,
+        deps=dep_nodes(check.additional_deps),
+        automation=shown_as(check.automation_condition) if check.automation_condition else None,
     )
 
 

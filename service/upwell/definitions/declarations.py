@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TypeAlias, TypeVar
 
-from upwell.definitions.asset_nodes import asset_nodes
+from upwell.definitions.asset_nodes import asset_nodes, check_nodes
 from upwell.definitions.assets import AssetChecksDefinition, AssetsDefinition
 from upwell.definitions.compute import ComputeDefinition, OutputDefinition
 from upwell.definitions.errors import DagsterInvalidDefinitionError
@@ -125,13 +125,13 @@ class Declarations:
 
     @cached_property
     def graph(self) -> AssetGraph:
-        """The assets as a graph, so that selections can be resolved.
+        """The assets and their checks as a graph, so that selections can be resolved.
 
         Raises:
             DefinitionErrors: they do not make one.
         """
         nodes = asset_nodes(self.assets_definitions, self.computations)
-        return AssetGraph([Snapshot(location="", assets=nodes)])
+        return AssetGraph([Snapshot(location="", assets=nodes, checks=check_nodes(self.computations))])
 
     @cached_property
     def sensing(self) -> Mapping[str, SensorDefinition | ScheduleDefinition]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
-from upwell.definitions.asset_nodes import dep_nodes, keys_made
-from upwell.definitions.checks import AssetCheckSpec
+from upwell.definitions.asset_nodes import keys_made
 from upwell.definitions.compute import ComputeDefinition
-from upwell.definitions.conditions.model import shown_as
 from upwell.definitions.declarations import Declarations
 from upwell.definitions.errors import DagsterInvalidDefinitionError, DagsterInvalidDefinitionErrors
 from upwell.definitions.graph import AssetGraph, sources_at_odds
@@ -16,9 +14,9 @@ from upwell.definitions.jobs import JobDeclaration
 from upwell.definitions.mistakes import mistakes_in
 from upwell.definitions.ops.graphs import OpJobDeclaration
 from upwell.definitions.partitions.union import AnyPartitionsDefinition
-from upwell.definitions.selection import select
+from upwell.definitions.selection import select, select_checks
 from upwell.definitions.sensor_nodes import sensor_nodes
-from upwell.definitions.snapshot import CheckNode, JobNode, Snapshot, StepNode
+from upwell.definitions.snapshot import JobNode, Snapshot, StepNode
 from upwell.errors import DefinitionError, DefinitionErrors, SelectionError
 
 
@@ -47,7 +45,7 @@ def build_snapshot(definitions: Declarations, location: str, code_hash: str = ""
             *(_step_node(key, compute) for key, compute in definitions.computations.items()),
             *(StepNode(key=key) for key in definitions.op_jobs),
         ),
-        checks=_check_nodes(definitions),
+        checks=graph.snapshots[0].checks,
         jobs=jobs,
         sensors=sensors,
     )
@@ -58,24 +56,6 @@ def _together(problems: list[DefinitionError]) -> DagsterInvalidDefinitionError:
     problems = sorted(distinct.values(), key=lambda one: (one.file or "", one.line or 0))
     named = [DagsterInvalidDefinitionError(one.message, file=one.file, line=one.line) for one in problems]
     return named[0] if len(named) == 1 else DagsterInvalidDefinitionErrors(named)
-
-
-def _check_nodes(definitions: Declarations) -> tuple[CheckNode, ...]:
-    return tuple(
-        _check_node(check, step) for step, compute in definitions.computations.items() for check in compute.checks
-    )
-
-
-def _check_node(check: AssetCheckSpec, step: str) -> CheckNode:
-    return CheckNode(
-        asset=check.asset_key.to_user_string(),
-        name=check.name,
-        step=step,
-        blocking=check.blocking,
-        description=check.description,
-        deps=dep_nodes(check.additional_deps),
-        automation=shown_as(check.automation_condition) if check.automation_condition else None,
-    )
 
 
 def _step_node(key: str, compute: ComputeDefinition) -> StepNode:
@@ -134,6 +114,7 @@ def _job_node(job: JobDeclaration, graph: AssetGraph) -> JobNode:
     return JobNode(
         name=job.name,
         assets=tuple(graph.in_order(chosen)),
+        checks=tuple(sorted(select_checks(graph, job.selection))),
         description=job.description,
         tags=job.tags,
         config=job.config,

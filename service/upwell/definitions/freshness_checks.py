@@ -21,6 +21,9 @@ from upwell.definitions.updates import LAST_UPDATED, Update, UpdateQuestion, las
 
 NAME = "freshness_check"
 
+PARAMS = "dagster/freshness_params"
+"""The entry among a check's metadata that says how it judges."""
+
 CheckedAsset: TypeAlias = AssetsDefinition | HasKey | CoercibleToAssetKey
 
 
@@ -157,7 +160,7 @@ def _checks(
     place: Place,
     judge: Judge,
 ) -> list[AssetChecksDefinition]:
-    metadata = {"dagster/freshness_params": MetadataValue.json(params)}
+    metadata = {PARAMS: MetadataValue.json(params)}
     return [
         _one_check(
             AssetCheckSpec(

@@ -13,16 +13,16 @@ from upwell.definitions.errors import (
     DagsterUnknownPartitionError,
 )
 from upwell.definitions.jobs import JobDeclaration
-from upwell.definitions.keys import AssetKey
+from upwell.definitions.keys import AssetCheckKey, AssetKey
 from upwell.definitions.partitions.definition import (
     PARTITION_TAG,
     DynamicPartitionsStore,
     PartitionsDefinition,
 )
 from upwell.definitions.run_requests import RunRequest
-from upwell.definitions.selection import select
+from upwell.definitions.selection import select, select_checks
 from upwell.definitions.sensing import SensingDefinition
-from upwell.definitions.sensor_nodes import assets_wanted
+from upwell.definitions.sensor_nodes import assets_wanted, checks_wanted
 from upwell.definitions.targets import IMPLICIT_JOB
 from upwell.events import WantedRun
 
@@ -68,24 +68,25 @@ class Asker:
         """A resolved request as the event that the service acts on.
 
         Raises:
-            DagsterInvalidSubsetError: assets that are not of the job.
-            DagsterInvariantViolationError: checks without their assets.
+            DagsterInvalidSubsetError: assets or checks that are not of the job.
         """
-        if request.asset_check_keys and not request.asset_selection:
-            raise DagsterInvariantViolationError(
-                f"{self._what} asks for checks alone; ask for their assets by asset_selection=, and the checks run, too"
-            )
         job = (request.job_name or self._names[0]) if self._asking.target.selection is None else None
         asked = [key.to_user_string() for key in request.asset_selection or ()]
+        checks = [key.to_user_string() for key in request.asset_check_keys or ()]
         if job is not None and asked:
             self._check_part(asked, self._assets_of(job), f"job {job!r}")
+        if job is not None and checks:
+            self._check_checks(checks, self._assets_of(job), self._checks_of(job), f"job {job!r}")
         if job is None:
             self._check_part(asked, self._own_assets, f"what {self._what} is for")
-            asked = asked or sorted(self._own_assets)
+            self._check_checks(checks, self._own_assets, self._own_checks, f"what {self._what} is for")
+        if job is None and not asked and not checks:
+            asked, checks = sorted(self._own_assets), sorted(self._own_checks)
         return WantedRun(
             run_key=request.run_key,
             job=job,
             assets=tuple(self._project.graph.in_order(asked)) if asked else (),
+            checks=tuple(dict.fromkeys(checks)),
             partition=request.partition_key,
             config=dict(request.run_config) or None,
             tags=request.tags,
@@ -111,13 +112,24 @@ class Asker:
         return request.with_replaced_attrs(tags=tags)
 
     def _of_assets(self, request: RunRequest) -> RunRequest:
-        if request.asset_selection is None:
-            in_order = self._project.graph.in_order(self._own_assets)
-            keys: Sequence[AssetKey] = [AssetKey.from_user_string(key) for key in in_order]
-        else:
-            keys = request.asset_selection
-            self._check_part((key.to_user_string() for key in keys), self._own_assets, f"what {self._what} is for")
-        return request.with_replaced_attrs(job_name=IMPLICIT_JOB, asset_selection=list(keys))
+        keys, checks = request.asset_selection, request.asset_check_keys
+        if not keys and not checks:
+            keys = [AssetKey.from_user_string(key) for key in self._project.graph.in_order(self._own_assets)]
+            checks = [AssetCheckKey.from_user_string(key) for key in sorted(self._own_checks)] or None
+        whole = f"what {self._what} is for"
+        self._check_part((key.to_user_string() for key in keys or ()), self._own_assets, whole)
+        asked = [key.to_user_string() for key in checks or ()]
+        self._check_checks(asked, self._own_assets, self._own_checks, whole)
+        return request.with_replaced_attrs(
+            job_name=IMPLICIT_JOB, asset_selection=list(keys or ()), asset_check_keys=checks
+        )
+
+    def _check_checks(self, checks: Iterable[str], assets: Collection[str], whole: Collection[str], of: str) -> None:
+        """Each is one of `whole`, or a check of `assets`."""
+        listed = list(checks)
+        if listed:
+            known = self._project.graph.checks
+            self._check_part(listed, {*whole, *(key for key, node in known.items() if node.asset in assets)}, of)
 
     def _check_part(self, keys: Iterable[str], whole: Collection[str], of: str) -> None:
         if strange := sorted(key for key in keys if key not in whole):
@@ -140,8 +152,9 @@ class Asker:
 
     def _partitions(self, request: RunRequest) -> tuple[Sequence[PartitionsDefinition], str]:
         """The partitions that a request may be for, and whose they are."""
-        if request.asset_selection is not None:
-            keys = [one.to_user_string() for one in request.asset_selection]
+        if request.asset_selection or request.asset_check_keys:
+            keys = [one.to_user_string() for one in request.asset_selection or ()]
+            keys += [one.asset_key.to_user_string() for one in request.asset_check_keys or ()]
             self._check_part(keys, self._project.graph.assets, "the project")
             return self._project.partitions_of_assets(keys), "the assets asked for"
         if self._asking.target.selection is not None:
@@ -162,6 +175,13 @@ class Asker:
     @cached_property
     def _own_assets(self) -> set[str]:
         return assets_wanted(self._asking, self._project.graph)
+
+    @cached_property
+    def _own_checks(self) -> set[str]:
+        return checks_wanted(self._asking, self._project.graph)
+
+    def _checks_of(self, job: str) -> set[str]:
+        return select_checks(self._project.graph, self._job(job).selection)
 
     def _assets_of(self, job: str) -> set[str]:
         if job not in self._assets_by_job:

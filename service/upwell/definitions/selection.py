@@ -10,16 +10,23 @@ import fnmatch
 from collections.abc import Callable, Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from typing import TypeAlias, assert_never
+from typing import Protocol, TypeAlias, assert_never
 
 from upwell.definitions import selection_syntax as syntax
 from upwell.definitions.errors import DagsterInvalidSubsetError
 from upwell.definitions.graph import AssetGraph
-from upwell.definitions.keys import AssetKey, CoercibleToAssetKey, CoercibleToAssetKeyPrefix
+from upwell.definitions.keys import AssetCheckKey, AssetKey, CoercibleToAssetKey, CoercibleToAssetKeyPrefix
 from upwell.definitions.snapshot import AssetNode
 from upwell.definitions.specs import HasKey, key_of
 
 Neighbours: TypeAlias = Callable[[str], Iterable[str]]
+
+
+class HasCheckKeys(Protocol):
+    """Anything that stands for checks: an `@asset_check`, what builds freshness checks."""
+
+    @property
+    def check_keys(self) -> AbstractSet[AssetCheckKey]: ...
 
 
 class AssetSelection:
@@ -39,6 +46,12 @@ class AssetSelection:
     def keys(*keys: CoercibleToAssetKey) -> AssetSelection:
         """The assets of these keys; it is an error if one is not there."""
         return AssetSelection.assets(*keys)
+
+    @staticmethod
+    def checks(*checks: HasCheckKeys | AssetCheckKey) -> AssetSelection:
+        """These checks, to be run without their assets; it is an error if one is not there."""
+        keys = [key for one in checks for key in ([one] if isinstance(one, AssetCheckKey) else one.check_keys)]
+        return Checks(tuple(sorted({key.to_user_string() for key in keys})))
 
     @staticmethod
     def groups(*groups: str) -> AssetSelection:
@@ -157,6 +170,13 @@ class Keys(AssetSelection):
 
 
 @dataclass(frozen=True)
+class Checks(AssetSelection):
+    """These checks, each of which has to exist, and no asset."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Matching(AssetSelection):
     """Assets of which `attribute` is `text` (for tags: has the value `value`)."""
 
@@ -213,6 +233,29 @@ def select(graph: AssetGraph, selection: CoercibleToAssetSelection) -> set[str]:
     return _chosen(graph, AssetSelection.from_coercible(selection))
 
 
+def select_checks(graph: AssetGraph, selection: CoercibleToAssetSelection) -> set[str]:
+    """The checks (`asset:name`) that a selection names beside its assets; the checks of its assets run with these.
+
+    Raises:
+        DagsterInvalidSubsetError: a check that is named does not exist.
+    """
+    return _named_checks(graph, AssetSelection.from_coercible(selection))
+
+
+def _named_checks(graph: AssetGraph, selection: AssetSelection) -> set[str]:
+    match selection:
+        case Checks():
+            return _existing("check", graph.checks, selection.names)
+        case Union(left=left, right=right):
+            return _named_checks(graph, left) | _named_checks(graph, right)
+        case Intersection(left=left, right=right):
+            return _named_checks(graph, left) & _named_checks(graph, right)
+        case Difference(left=left, right=right):
+            return _named_checks(graph, left) - _named_checks(graph, right)
+        case _:
+            return set()
+
+
 def select_existing(graph: AssetGraph, selection: AssetSelection) -> set[str]:
     """The same, where assets that are named need not exist."""
     return _chosen(graph, _existing_only(graph, selection))
@@ -235,10 +278,10 @@ def _chosen(graph: AssetGraph, selection: AssetSelection) -> set[str]:
     match selection:
         case Everything():
             return {key for key, node in graph.assets.items() if node.step is not None}
-        case Nothing():
+        case Nothing() | Checks():
             return set()
         case Keys():
-            return _existing(graph, selection.names)
+            return _existing("asset", graph.assets, selection.names)
         case Matching():
             return {key for key, node in graph.assets.items() if _matches(node, selection)}
         case Upstream():
@@ -262,11 +305,11 @@ def _chosen(graph: AssetGraph, selection: AssetSelection) -> set[str]:
             raise TypeError(f"{selection!r} is no selection; make one by AssetSelection.assets(…)")
 
 
-def _existing(graph: AssetGraph, names: Collection[str]) -> set[str]:
-    if missing := sorted(set(names) - graph.assets.keys()):
-        close = difflib.get_close_matches(missing[0], graph.assets, n=3)
+def _existing(what: str, known: Collection[str], names: Collection[str]) -> set[str]:
+    if missing := sorted(set(names) - set(known)):
+        close = difflib.get_close_matches(missing[0], known, n=3)
         hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ". Is it spelled right, and loaded?"
-        raise DagsterInvalidSubsetError(f"there is no asset {', '.join(map(repr, missing))}{hint}")
+        raise DagsterInvalidSubsetError(f"there is no {what} {', '.join(map(repr, missing))}{hint}")
     return set(names)
 
 

@@ -10,7 +10,7 @@ from upwell.definitions.graph import AssetGraph
 from upwell.definitions.metadata import encode_definition_metadata
 from upwell.definitions.reactions import On, SourceSpec, plain
 from upwell.definitions.schedules import ScheduleDefinition
-from upwell.definitions.selection import AssetSelection, select
+from upwell.definitions.selection import AssetSelection, select, select_checks
 from upwell.definitions.sensing import SensingDefinition
 from upwell.definitions.sensors import (
     AssetSensorDefinition,
@@ -46,6 +46,7 @@ class _Common(TypedDict):
     name: str
     jobs: tuple[str, ...]
     assets: tuple[str, ...]
+    checks: tuple[str, ...]
     timeout: float
     active: bool
     description: str | None
@@ -60,6 +61,7 @@ def _common(one: SensorDefinition | ScheduleDefinition, graph: AssetGraph) -> _C
         name=one.name,
         jobs=one.target.names if one.target.selection is None else (),
         assets=tuple(graph.in_order(assets_wanted(one, graph))),
+        checks=tuple(sorted(checks_wanted(one, graph))),
         timeout=one.timeout,
         active=one.active,
         description=one.description or _doc(one.called.function),
@@ -79,6 +81,15 @@ def assets_wanted(one: SensingDefinition, graph: AssetGraph) -> set[str]:
     if one.target.selection is None:
         return set()
     return {key for key in select(graph, one.target.selection) if graph.assets[key].step is not None}
+
+
+def checks_wanted(one: SensingDefinition, graph: AssetGraph) -> set[str]:
+    """The checks that it is for without their assets, where it is not for jobs.
+
+    Raises:
+        SelectionError: it names some that do not exist.
+    """
+    return set() if one.target.selection is None else select_checks(graph, one.target.selection)
 
 
 def assets_watched(sensor: SensorDefinition, graph: AssetGraph) -> tuple[str, ...]:

@@ -90,6 +90,7 @@ class JobNode:
 
     name: str
     assets: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()  # those that run without their assets
     step: str | None = None
     partitions: AnyPartitionsDefinition | None = None
     description: str | None = None
@@ -110,7 +111,8 @@ class SensorNode:
             `schedule`), materialisations of `watched_assets`, or runs that reach one of `watched_statuses`.
         interval: seconds between two calls of a polling sensor.
         watched_jobs: of a run status sensor; none means all runs.
-        jobs, assets: what its run requests are for, where they do not say; `jobs` has every job that they may name.
+        jobs, assets, checks: what its run requests are for, where they do not say; `jobs` has every job that they may
+            name, `checks` those that run without their assets.
         timeout: seconds that one call may take.
         active: whether it is switched on until somebody says otherwise.
         cron, timezone: of a schedule, for people to read; its ticks come from `on`.
@@ -125,6 +127,7 @@ class SensorNode:
     watched_jobs: tuple[str, ...] | None = None
     jobs: tuple[str, ...] = ()
     assets: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
     timeout: float = 60.0
     active: bool = True
     cron: tuple[str, ...] = ()

@@ -31,7 +31,7 @@ from upwell.definitions.graph import AssetGraph
 from upwell.definitions.partitions.definition import PARTITION_TAG
 from upwell.definitions.run_config import RunConfig
 from upwell.definitions.runs import EPHEMERAL_JOB, DagsterRun, DagsterRunStatus
-from upwell.definitions.selection import CoercibleToAssetSelection, select
+from upwell.definitions.selection import CoercibleToAssetSelection, select, select_checks
 from upwell.definitions.snapshot import Snapshot
 from upwell.definitions.specs import AssetSpec
 from upwell.definitions.updates import Update, UpdateQuestion
@@ -68,6 +68,7 @@ from upwell.oneshot.instance import DagsterInstance
 from upwell.oneshot.loops import run_here
 from upwell.oneshot.result import ExecuteInProcessResult, KeptValues, RunRecord
 from upwell.oneshot.updates import updates_here
+from upwell.planning.check_plan import alone, check_plan, together
 from upwell.planning.data_times import DataTimes
 from upwell.planning.planner import plan
 from upwell.runtime.messages import StepReport, StepTask
@@ -139,7 +140,13 @@ def execute(
     graph = AssetGraph([_without_partitions(snapshot)])
     chosen = _selected(graph, selection)
     _check_partition(snapshot, chosen, partition_key, instance)
-    steps = plan(graph, dict.fromkeys(chosen, (None,)), now=SystemClock().now(), downstream=False)
+    now = SystemClock().now()
+    checks = alone(graph, sorted(select_checks(graph, selection)), chosen) if selection is not None else ()
+    made = plan(graph, dict.fromkeys(chosen, (None,)), now=now, downstream=False)
+    try:
+        steps = together(made, check_plan(graph, checks, None, now))
+    except SelectionError as wrong:
+        raise DagsterInvalidDefinitionError(str(wrong)) from None
     _check_whole(steps, chosen)
     computations = [definitions.computations[step.step] for step in steps]
     used = _resources_used(computations, definitions)

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from upwell.definitions.graph import AssetGraph
-from upwell.definitions.snapshot import SensorNode
+from upwell.definitions.snapshot import JobNode, SensorNode
 from upwell.events import EventDecided, RunKeysSuppressed, RunRequested, SensorEvaluated, WantedRun
 from upwell.journal.listening_queries import RUN_KEY_REFRESHED_AFTER
 from upwell.reactor.answering import Decision, Situation
 from upwell.reactor.knowledge import Known
-from upwell.reactor.submissions import Refusal, planned_run
+from upwell.reactor.submissions import Refusal, planned_run, roots_of
 
 
 @dataclass(kw_only=True)
@@ -52,19 +52,19 @@ def _requested(
     event: SensorEvaluated, node: SensorNode | None, title: str, wanted: WantedRun, situation: Situation
 ) -> RunRequested:
     graph = situation.graph
-    assets = _assets(wanted, node, graph, title)
+    assets, checks = _targets(wanted, node, graph, title)
     job = graph.jobs.get(wanted.job) if wanted.job is not None else None
-    steps, lane = planned_run(assets, job, wanted.partition, graph, situation.now)
+    steps, lane = planned_run(assets, checks, job, wanted.partition, graph, situation.now)
     return RunRequested(
         run_id=situation.new_run_id(),
         lane=lane,
         plan=steps,
-        reason=f"{title} asked for {_what(wanted, assets)}",
+        reason=f"{title} asked for {_what(wanted, [*assets, *checks])}",
         cause="schedule" if node is not None and node.kind == "schedule" else "sensor",
         job=wanted.job,
         sensor=event.sensor,
         run_key=wanted.run_key,
-        roots=tuple(assets),
+        roots=roots_of(assets, checks, graph),
         partition=wanted.partition,
         event_ids=event.event_ids,
         config=wanted.config if wanted.config is not None else (job.config if job is not None else None),
@@ -72,8 +72,8 @@ def _requested(
     )
 
 
-def _what(wanted: WantedRun, assets: Sequence[str]) -> str:
-    what = f"job {wanted.job}" if wanted.job is not None else ", ".join(assets)
+def _what(wanted: WantedRun, targets: Sequence[str]) -> str:
+    what = f"job {wanted.job}" if wanted.job is not None else ", ".join(targets)
     return what + (f" of {wanted.partition}" if wanted.partition is not None else "")
 
 
@@ -88,20 +88,31 @@ def _tags(event: SensorEvaluated, node: SensorNode | None, wanted: WantedRun) ->
     return tags
 
 
-def _assets(wanted: WantedRun, node: SensorNode | None, graph: AssetGraph, title: str) -> Sequence[str]:
+def _targets(
+    wanted: WantedRun, node: SensorNode | None, graph: AssetGraph, title: str
+) -> tuple[Sequence[str], Sequence[str]]:
+    """The assets and the checks that are wanted; where the run names none, those of the job or the sensor."""
+    named = wanted.assets, wanted.checks
     if wanted.job is None:
-        assets = wanted.assets or (node.assets if node is not None else ())
-        if not assets:
+        own = (node.assets, node.checks) if node is not None else ((), ())
+        assets, checks = named if any(named) else own
+        if not assets and not checks:
             raise Refusal(f"{title} asked for a run of nothing; give it a job, a target or an asset_selection")
-        return assets
+        return assets, checks
     job = graph.jobs.get(wanted.job)
     if job is None:
         known = ", ".join(sorted(graph.jobs)) or "none"
         raise Refusal(f"{title} asked for job {wanted.job!r}, which does not exist; the jobs are: {known}")
     outside = [asset for asset in wanted.assets if asset not in job.assets]
+    outside += [check for check in wanted.checks if not _holds(job, check, graph)]
     if outside:
         raise Refusal(f"{title} asked for {', '.join(outside)}, which job {wanted.job} does not hold")
-    return wanted.assets or job.assets
+    return named if any(named) else (job.assets, job.checks)
+
+
+def _holds(job: JobNode, check: str, graph: AssetGraph) -> bool:
+    """Whether it is a check of the job, or of an asset of it."""
+    return check in job.checks or (check in graph.checks and graph.checks[check].asset in job.assets)
 
 
 def _decided(tick_id: int, requested: RunRequested) -> EventDecided:

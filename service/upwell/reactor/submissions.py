@@ -8,9 +8,10 @@ from datetime import datetime
 
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.snapshot import JobNode
-from upwell.errors import PartitionError
+from upwell.errors import PartitionError, SelectionError
 from upwell.events import PlannedStep, RunRequested, RunSubmitted
 from upwell.journal.views import ENDED
+from upwell.planning.check_plan import alone, check_plan, checked_assets, together
 from upwell.planning.job_plan import lane_of_job, op_job_plan
 from upwell.planning.planner import plan
 from upwell.reactor.condensing import lane_of
@@ -33,9 +34,11 @@ def submitted_run(submitted: RunSubmitted, graph: AssetGraph, now: datetime, kno
 def _manual(submitted: RunSubmitted, graph: AssetGraph, now: datetime) -> RunRequested:
     who = submitted.submitted_by or "somebody"
     job = _job(submitted, graph)
-    assets = submitted.assets or (job.assets if job is not None else ())
-    steps, lane = planned_run(assets, job, submitted.partition, graph, now, downstream=submitted.downstream)
-    what = f"job {job.name}" if job is not None else _named(assets)
+    assets, checks = submitted.assets, submitted.checks
+    if job is not None and not assets and not checks:
+        assets, checks = job.assets, job.checks
+    steps, lane = planned_run(assets, checks, job, submitted.partition, graph, now, downstream=submitted.downstream)
+    what = f"job {job.name}" if job is not None else _named([*assets, *checks])
     return RunRequested(
         run_id=submitted.run_id,
         lane=lane,
@@ -43,7 +46,7 @@ def _manual(submitted: RunSubmitted, graph: AssetGraph, now: datetime) -> RunReq
         reason=f"{who} asked for {what}" + (" and what is downstream" if submitted.downstream else ""),
         cause="manual",
         job=submitted.job,
-        roots=assets,
+        roots=roots_of(assets, checks, graph),
         partition=submitted.partition,
         config=submitted.config if submitted.config is not None or job is None else job.config,
         tags={**(job.tags if job is not None else {}), **submitted.tags},
@@ -61,6 +64,7 @@ def _job(submitted: RunSubmitted, graph: AssetGraph) -> JobNode | None:
 
 def planned_run(
     assets: Sequence[str],
+    checks: Sequence[str],
     job: JobNode | None,
     partition: str | None,
     graph: AssetGraph,
@@ -68,7 +72,7 @@ def planned_run(
     *,
     downstream: bool = False,
 ) -> tuple[tuple[PlannedStep, ...], str]:
-    """The plan of a run, and its lane: of a job of ops, or of assets.
+    """The plan of a run, and its lane: of a job of ops, or of assets, or of checks without theirs.
 
     Raises:
         Refusal: there can be no such run.
@@ -78,9 +82,21 @@ def planned_run(
             return op_job_plan(job, partition, now), lane_of_job(job, partition)
         except PartitionError as wrong:
             raise Refusal(str(wrong)) from None
-    requests = requests_for(assets, partition, graph, now)
-    lane = lane_of((asset, key) for asset, keys in requests.items() for key in keys)
-    return plan(graph, requests, now=now, downstream=downstream), lane
+    extra = alone(graph, checks, assets)
+    requests = requests_for(assets, partition, graph, now) if assets or not extra else {}
+    try:
+        checking = check_plan(graph, extra, partition, now) if extra else ()
+    except (SelectionError, PartitionError) as wrong:
+        raise Refusal(str(wrong)) from None
+    made = plan(graph, requests, now=now, downstream=downstream)
+    targets = [(asset, key) for asset, keys in requests.items() for key in keys]
+    targets += [(check, step.partition) for step in checking for check in step.checks]
+    return together(made, checking), lane_of(targets)
+
+
+def roots_of(assets: Sequence[str], checks: Sequence[str], graph: AssetGraph) -> tuple[str, ...]:
+    """What a run is about: the assets that it is asked to make, and those that it checks."""
+    return tuple(dict.fromkeys([*assets, *checked_assets(graph, checks)]))
 
 
 def _named(assets: Sequence[str]) -> str:

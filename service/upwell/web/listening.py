@@ -143,6 +143,7 @@ def present_sensor(parts: WebParts, node: SensorNode, standing: Standing) -> mod
         watched_jobs=node.watched_jobs,
         jobs=node.jobs,
         assets=node.assets,
+        checks=node.checks,
         timeout=node.timeout,
         cron=node.cron,
         timezone=node.timezone,

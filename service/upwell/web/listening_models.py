@@ -68,6 +68,7 @@ class Sensor(Switch):
     watched_jobs: tuple[str, ...] | None
     jobs: tuple[str, ...]
     assets: tuple[str, ...]
+    checks: tuple[str, ...]
     timeout: float
     cron: tuple[str, ...]
     timezone: str | None

@@ -51,13 +51,14 @@ class FieldProblem(Answer):
 
 
 class RunSubmission(Request):
-    """`POST /runs`: of `select`, a selection as on the command line, or of a job.
+    """`POST /runs`: of `select`, a selection as on the command line, of a job, or of `checks` ("asset:name") alone.
 
     `downstream` adds everything below what is selected.
     """
 
     select: Annotated[str | None, Field(min_length=1, max_length=10_000)] = None
     job: Annotated[str | None, Field(min_length=1, max_length=1_000)] = None
+    checks: Annotated[tuple[str, ...] | None, Field(min_length=1, max_length=10_000)] = None
     partition: Annotated[str | None, Field(max_length=1_000)] = None
     downstream: bool = False
     config: Json = None
@@ -65,8 +66,10 @@ class RunSubmission(Request):
 
     @model_validator(mode="after")
     def _of_one_thing(self) -> Self:
-        if (self.select is None) is (self.job is None):
-            raise ValueError("give either select or job")
+        if sum(given is not None for given in (self.select, self.job, self.checks)) != 1:
+            raise ValueError("give one of select, job and checks")
+        if self.checks is not None and self.downstream:
+            raise ValueError("nothing is downstream of checks; leave out downstream")
         return self
 
 
@@ -394,10 +397,14 @@ class ReloadAccepted(Answer):
 
 
 class Job(Answer):
-    """A named part of the graph that people run as one; `step`, of a job of ops, is the step that runs it."""
+    """A named part of the graph that people run as one; `step`, of a job of ops, is the step that runs it.
+
+    `checks` run without their assets.
+    """
 
     name: str
     assets: tuple[str, ...]
+    checks: tuple[str, ...]
     step: str | None
     description: str | None
     tags: Mapping[str, str]

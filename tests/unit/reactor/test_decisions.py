@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.partitions.time_windows import DailyPartitionsDefinition
 from upwell.definitions.reactions import On, SourceSpec
-from upwell.definitions.snapshot import AssetNode, DepNode, Snapshot, StepNode
+from upwell.definitions.snapshot import AssetNode, CheckNode, DepNode, JobNode, Snapshot, StepNode
 from upwell.events import (
     Canary,
     Event,
@@ -45,7 +47,12 @@ GRAPH = AssetGraph(
         Snapshot(
             location="here",
             assets=(RAW, MART, DAYS, GIVEN),
-            steps=tuple(StepNode(key=key, assets=(key,)) for key in ("raw", "mart", "days")),
+            steps=(
+                *(StepNode(key=key, assets=(key,)) for key in ("raw", "mart", "days")),
+                StepNode(key="given_fresh", checks=("lake/given:fresh",)),
+            ),
+            checks=(CheckNode(asset="lake/given", name="fresh", step="given_fresh"),),
+            jobs=(JobNode(name="checking", checks=("lake/given:fresh",)),),
         )
     ]
 )
@@ -181,6 +188,21 @@ def rejection(event: RunSubmitted, earlier: Known | None = None) -> str:
     assert (decision.outcome, decision.run_id, failed.run_id) == ("rejected", event.run_id, event.run_id)
     assert decision.reason == failed.reason
     return failed.reason
+
+
+@pytest.mark.parametrize("asked", [{"checks": ("lake/given:fresh",)}, {"job": "checking"}])
+def test_a_submitted_run_of_checks_evaluates_them_without_their_assets(asked: dict[str, object]) -> None:
+    decision, requested = decided(submitted(**asked)).events
+    assert isinstance(decision, EventDecided) and isinstance(requested, RunRequested)
+    assert [(step.id, step.assets, step.checks) for step in requested.plan] == [
+        ("given_fresh", (), ("lake/given:fresh",))
+    ]
+    assert (requested.lane, requested.roots) == ("lake/given:fresh", ("lake/given",))
+    assert requested.reason == f"alice asked for {'job checking' if 'job' in asked else 'lake/given:fresh'}"
+
+
+def test_a_run_of_a_check_that_is_not_there_is_rejected() -> None:
+    assert rejection(submitted(checks=("raw:it",))) == "there is no check 'raw:it'; a check is named asset:name"
 
 
 def test_a_run_that_cannot_be_is_rejected_and_whoever_asked_finds_out_why() -> None:

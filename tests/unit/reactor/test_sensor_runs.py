@@ -7,7 +7,7 @@ from itertools import count
 
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.partitions.time_windows import DailyPartitionsDefinition
-from upwell.definitions.snapshot import AssetNode, DepNode, JobNode, SensorNode, Snapshot, StepNode
+from upwell.definitions.snapshot import AssetNode, CheckNode, DepNode, JobNode, SensorNode, Snapshot, StepNode
 from upwell.events import (
     EventDecided,
     RunId,
@@ -29,6 +29,7 @@ DAILY = DailyPartitionsDefinition(start_date="2024-01-01")
 ASSETS = (
     AssetNode(key="raw", step="raw"),
     AssetNode(key="mart", step="mart", deps=(DepNode(asset="raw"),)),
+    AssetNode(key="checked", step="checked"),
     AssetNode(key="days", step="days", partitions=DAILY),
 )
 GRAPH = AssetGraph(
@@ -36,14 +37,24 @@ GRAPH = AssetGraph(
         Snapshot(
             location="here",
             assets=ASSETS,
-            steps=tuple(StepNode(key=node.key, assets=(node.key,)) for node in ASSETS),
+            steps=(
+                *(StepNode(key=node.key, assets=(node.key,)) for node in ASSETS),
+                StepNode(key="checked_fresh", checks=("checked:fresh",)),
+                StepNode(key="given_fresh", checks=("given:fresh",)),
+            ),
+            checks=(
+                CheckNode(asset="checked", name="fresh", step="checked_fresh"),
+                CheckNode(asset="given", name="fresh", step="given_fresh"),
+            ),
             jobs=(
                 JobNode(name="nightly", assets=("raw",), tags={"team": "a"}, config={"x": 1}),
                 JobNode(name="daily", assets=("days",)),
+                JobNode(name="weekly", assets=("checked",)),
                 JobNode(name="ops", step="job:ops", partitions=DAILY),
             ),
             sensors=(
                 SensorNode(name="watch", kind="polling", jobs=("nightly",)),
+                SensorNode(name="checking", kind="polling", checks=("checked:fresh",)),
                 SensorNode(name="every_day", kind="schedule", jobs=("daily", "ops")),
             ),
         )
@@ -71,6 +82,21 @@ def requested(decision: Decision) -> list[RunRequested]:
 
 def reasons(decision: Decision) -> list[tuple[str, str]]:
     return [(event.outcome, event.reason) for event in decision.events if isinstance(event, EventDecided)]
+
+
+def test_checks_run_without_their_assets_when_a_sensor_names_them_or_is_for_nothing_else() -> None:
+    for wanted in (WantedRun(checks=("checked:fresh",)), WantedRun()):
+        (run,) = requested(decided(wanted, sensor="checking"))
+        assert [(step.assets, step.checks) for step in run.plan] == [((), ("checked:fresh",))]
+        assert (run.lane, run.roots) == ("checked:fresh", ("checked",))
+        assert run.reason == "sensor checking asked for checked:fresh"
+
+
+def test_of_a_job_only_checks_of_its_own_assets_run_alone() -> None:
+    (run,) = requested(decided(WantedRun(job="weekly", checks=("checked:fresh",))))
+    assert [step.id for step in run.plan] == ["checked_fresh"]
+    refused = decided(WantedRun(job="weekly", checks=("given:fresh",)))
+    assert reasons(refused) == [("rejected", "sensor watch asked for given:fresh, which job weekly does not hold")]
 
 
 def test_a_skip_is_a_decision_with_its_reason() -> None:
@@ -139,7 +165,7 @@ def test_what_cannot_be_run_is_refused_with_the_mend_and_the_others_run() -> Non
     )
     assert [run.job for run in requested(decision)] == ["nightly"]
     assert [reason for outcome, reason in reasons(decision) if outcome == "rejected"] == [
-        "sensor watch asked for job 'nightli', which does not exist; the jobs are: daily, nightly, ops",
+        "sensor watch asked for job 'nightli', which does not exist; the jobs are: daily, nightly, ops, weekly",
         "sensor watch asked for mart, which job nightly does not hold",
         "days is partitioned; say which partition, e.g. '2024-01-09'",
         "days has no partition '1999-01-01'; its partitions are 2024-01-01 to 2024-01-09",

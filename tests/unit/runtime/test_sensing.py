@@ -226,7 +226,11 @@ async def test_runs_of_assets_name_them() -> None:
         (up.RunRequest(asset_selection=[customers.key]), {}, "customers, which is no part of job 'daily'"),
         (up.RunRequest(asset_selection=[customers.key]), {"job": None, "target": [orders]}, "it may ask for orders"),
         (up.RunRequest(partition_key="z"), {"job": BY_REGION}, "of job 'by_region' there is none"),
-        (up.RunRequest(asset_check_keys=[up.AssetCheckKey(orders.key, "whole")]), {}, "asks for checks alone"),
+        (
+            up.RunRequest(asset_check_keys=[up.AssetCheckKey(orders.key, "gone")]),
+            {},
+            "orders:gone, which is no part",
+        ),
         (up.RunRequest(partition_key="a"), {}, "of job 'daily' there are no partitions"),
         (
             up.RunRequest(partition_key="z"),

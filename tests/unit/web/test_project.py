@@ -44,4 +44,11 @@ async def test_a_reload_is_an_event_for_who_loads_code(client: httpx.AsyncClient
 
 async def test_jobs_are_listed(client: httpx.AsyncClient) -> None:
     (job,) = (await client.get("/api/v1/jobs")).json()["jobs"]
-    assert job == {"name": "nightly", "assets": ["fct_orders"], "step": None, "description": None, "tags": {}}
+    assert job == {
+        "name": "nightly",
+        "assets": ["fct_orders"],
+        "checks": [],
+        "step": None,
+        "description": None,
+        "tags": {},
+    }

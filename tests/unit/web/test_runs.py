@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
+from upwell.definitions.project import Project
+from upwell.definitions.snapshot import CheckNode, StepNode
 from upwell.events import (
     ErrorInfo,
     EventDecided,
@@ -167,9 +170,31 @@ async def test_only_a_run_that_failed_can_be_retried(
     assert (await client.post("/api/v1/runs/r1/retry")).status_code == 409
 
 
+async def test_a_run_of_checks_is_submitted_or_refused(
+    client: httpx.AsyncClient, journal: StoredJournal, project: Project
+) -> None:
+    (shop,) = project.snapshots
+    fresh = CheckNode(asset="raw/orders", name="fresh", step="orders_fresh")
+    steps = (*shop.steps, StepNode(key="orders_fresh", checks=(fresh.key,)))
+    project.replace(replace(shop, steps=steps, checks=(*shop.checks, fresh)))
+    answer = await client.post("/api/v1/runs", json={"checks": ["raw/orders:fresh"]})
+    assert answer.status_code == 202
+    run_id = answer.json()["run_id"]
+    assert await newest(journal) == RunSubmitted(run_id=run_id, checks=("raw/orders:fresh",), submitted_by="api")
+    for body, says in (
+        ({"checks": ["raw/orders:nope"]}, "there is no check"),
+        ({"checks": ["fct_orders:has_rows"]}, "is evaluated by the function that makes fct_orders"),
+        ({"checks": ["raw/orders:fresh"], "downstream": True}, "nothing is downstream of checks"),
+        ({"checks": ["raw/orders:fresh"], "select": "raw/orders"}, "give one of select, job and checks"),
+        ({"checks": []}, "checks"),
+    ):
+        answer = await client.post("/api/v1/runs", json=body)
+        assert answer.status_code == 422 and says in answer.json()["detail"]
+
+
 async def test_a_run_of_a_job_is_of_its_assets(client: httpx.AsyncClient, journal: StoredJournal) -> None:
     answer = await client.post("/api/v1/runs", json={"job": "nope"})
     assert (answer.status_code, answer.json()["detail"]) == (404, 'There is no job "nope".')
     for body in ({}, {"job": "nope", "select": "raw/orders"}):
         answer = await client.post("/api/v1/runs", json=body)
-        assert answer.status_code == 422 and "give either select or job" in answer.text
+        assert answer.status_code == 422 and "give one of select, job and checks" in answer.text

@@ -12,6 +12,7 @@ from upwell.definitions.selection import select
 from upwell.errors import PartitionError
 from upwell.events import EventDecided, RunCancelRequested, RunId, RunSubmitted, new_run_id
 from upwell.journal.views import ENDED, RunStatus, RunView
+from upwell.planning.check_plan import check_plan
 from upwell.planning.job_plan import op_job_plan
 from upwell.web import models
 from upwell.web.parts import Parts, WebParts
@@ -23,9 +24,13 @@ router = APIRouter(prefix="/runs", tags=["runs"])
 
 @router.post("", status_code=202)
 async def submit_run(submission: models.RunSubmission, parts: Parts) -> models.RunAccepted:
-    """Ask for a run of the selected assets, or of a job."""
-    if submission.select is None:
-        assets = _of_job(parts, submission)
+    """Ask for a run of the selected assets, of a job, or of checks without their assets."""
+    assets: Sequence[str] = ()
+    checks: Sequence[str] = submission.checks or ()
+    if checks:
+        check_plan(parts.project.graph, checks, submission.partition, parts.clock.now())
+    elif submission.select is None:
+        assets, checks = _of_job(parts, submission)
     else:
         assets = runnable(parts, submission.select)
         check_partition(parts, assets, submission.partition)
@@ -33,6 +38,7 @@ async def submit_run(submission: models.RunSubmission, parts: Parts) -> models.R
         run_id=new_run_id(),
         job=submission.job,
         assets=tuple(assets),
+        checks=tuple(checks),
         partition=submission.partition,
         downstream=submission.downstream,
         config=submission.config,
@@ -43,11 +49,12 @@ async def submit_run(submission: models.RunSubmission, parts: Parts) -> models.R
     return models.RunAccepted(run_id=event.run_id)
 
 
-def _of_job(parts: WebParts, submission: models.RunSubmission) -> Sequence[str]:
-    """The assets of the job that is asked for; none of a job of ops.
+def _of_job(parts: WebParts, submission: models.RunSubmission) -> tuple[Sequence[str], Sequence[str]]:
+    """The assets of the job that is asked for, and the checks that it runs without theirs; none of a job of ops.
 
     Raises:
         ProblemError: 404.
+        SelectionError: a check that cannot run without its asset.
         PartitionError: the partition does not suit the job.
     """
     job = parts.project.graph.jobs.get(submission.job or "")
@@ -55,9 +62,12 @@ def _of_job(parts: WebParts, submission: models.RunSubmission) -> Sequence[str]:
         raise not_found("job", submission.job or "")
     if job.step is not None:
         op_job_plan(job, submission.partition, parts.clock.now())
-        return ()
-    check_partition(parts, job.assets, submission.partition)
-    return job.assets
+        return (), ()
+    if job.assets or not job.checks:
+        check_partition(parts, job.assets, submission.partition)
+    if job.checks:
+        check_plan(parts.project.graph, job.checks, submission.partition, parts.clock.now())
+    return job.assets, job.checks
 
 
 @router.get("")
