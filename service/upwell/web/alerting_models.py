@@ -27,8 +27,8 @@ class IncidentLateness(Answer):
 class Incident(Answer):
     """All that has one cause. `subject` is to blame, `affected` counts who is in trouble because of it.
 
-    `closes_at` is when an asset that is fresh again will have proved it, or when one that is at risk has been made or is
-    late; `silenced` is why nobody is told.
+    `closes_at` is when an asset that is fresh again will have proved it, or when one that is at risk has been made
+    or is late; `silenced` is why nobody is told.
     """
 
     incident: str
