@@ -32,6 +32,15 @@ by_age = build_last_update_freshness_checks(assets=[orders], lower_bound_delta=t
 """
 
 
+WATCHING = """
+from upwell import DefaultSensorStatus, build_sensor_for_freshness_checks
+
+watching = build_sensor_for_freshness_checks(
+    freshness_checks=soon, minimum_interval_seconds=1, name="watching", default_status=DefaultSensorStatus.RUNNING
+)
+"""
+
+
 def submit(service: Any, run: dict[str, Any]) -> None:
     answer = httpx.post(f"{service.url}/api/v1/runs", json=run)
     assert answer.status_code == 202, answer.text
@@ -66,3 +75,12 @@ def test_without_a_run_of_its_asset_a_check_sees_that_the_asset_is_not_made(serv
     assert (check["data"]["check"], check["data"]["passed"]) == ("freshness_check", False)
     submit(service, {"select": "prices"})
     assert check_of(service, "prices")["status"] == "passed"
+
+
+def test_a_sensor_has_freshness_checked_while_nobody_makes_the_asset(serve: Callable[..., Any]) -> None:
+    service = serve(DEFINITIONS + WATCHING)
+    failed = service.wait_for("check.failed", asset="prices")
+    assert failed["check"] == "freshness_check"
+    run = service.get(f"/api/v1/runs/{failed['run_id']}")
+    assert (run["cause"], run["sensor"], run["assets"]) == ("sensor", "watching", [])
+    assert [step["checks"] for step in run["steps"]] == [["prices:freshness_check"]]

@@ -114,9 +114,10 @@ class StepContext(PartitionContext):
 
     @property
     def selected_outputs(self) -> Sequence[OutputDefinition]:
-        """The outputs to be made: all, where a task does not say which."""
+        """The outputs to be made: all, where a task asks for nothing; none, where it asks for checks alone."""
         asked = set(self._task.assets)
-        return [output for output in self._compute.outputs if not asked or output.key.to_user_string() in asked]
+        everything = not asked and not self._task.checks
+        return [output for output in self._compute.outputs if everything or output.key.to_user_string() in asked]
 
     @property
     def selected_checks(self) -> Sequence[AssetCheckSpec]:

@@ -99,6 +99,35 @@ def test_in_one_process_a_job_over_checks_evaluates_them_and_makes_nothing() -> 
     assert result.get_asset_materialization_events() == []
 
 
+@up.multi_asset(
+    specs=[up.AssetSpec("a"), up.AssetSpec("b")],
+    check_specs=[up.AssetCheckSpec("ok", asset="a"), up.AssetCheckSpec("ok", asset="b")],
+    can_subset=True,
+)
+def both(context: up.AssetExecutionContext) -> Any:
+    for key in sorted(context.selected_asset_keys):
+        yield up.MaterializeResult(asset_key=key)
+    for check in sorted(context.selected_asset_check_keys):
+        yield up.AssetCheckResult(passed=True, asset_key=check.asset_key, check_name=check.name)
+
+
+OF_A = up.AssetSelection.checks(up.AssetCheckKey(up.AssetKey("a"), "ok"))
+
+
+@pytest.mark.parametrize(
+    ("selection", "made", "checked"),
+    [(OF_A, [], ["a"]), (OF_A | up.AssetSelection.assets("b"), ["b"], ["a", "b"])],
+)
+def test_a_function_that_can_subset_evaluates_a_check_without_making_its_asset(
+    selection: up.AssetSelection, made: list[str], checked: list[str]
+) -> None:
+    job = up.define_asset_job("part", selection=selection)
+    result = up.Definitions(assets=[both], jobs=[job]).resolve_job_def("part").execute_in_process()
+    events = result.get_asset_materialization_events()
+    assert [event.asset_key.to_user_string() for event in events if event.asset_key] == made
+    assert [one.asset_key.to_user_string() for one in result.get_asset_check_evaluations()] == checked
+
+
 async def test_freshness_checks_are_asked_for_at_every_call_and_those_with_a_cron_once_after_each_tick() -> None:
     sensor = up.build_sensor_for_freshness_checks(freshness_checks=FRESHNESS)
     assert (sensor.name, sensor.default_status) == ("freshness_checks_sensor", up.DefaultSensorStatus.STOPPED)
