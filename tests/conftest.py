@@ -184,7 +184,10 @@ class Listening:
 
     async def run(self, source: Any, clock: Any) -> None:
         async with aclosing(source.events(dict(self.cursor), clock)) as batches:
-            async for batch in batches:
+            async for told in batches:
+                batch = [event for event in told if event.kind not in ("source.failing", "source.working")]
+                if not batch:
+                    continue
                 if self._batches == 0:
                     self.killed = True  # before the commit
                     return

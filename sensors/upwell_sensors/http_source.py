@@ -89,12 +89,14 @@ class HttpPollSource:
                     answer = await self._ask(client, memory, clock.now())
                     batches = await anyio.to_thread.run_sync(self._compare, answer, memory)
                 except Trouble as trouble:
-                    rhythm.failed(trouble)
+                    if told := rhythm.failed(trouble):
+                        yield told
                     continue
                 for batch in batches:
                     yield batch
                 memory.answered(answer)
-                rhythm.succeeded()
+                if told := rhythm.succeeded():
+                    yield told
 
     async def _ask(self, client: httpx.AsyncClient, memory: _Memory, now: datetime) -> _Answer:
         """One question, and the whole answer."""

@@ -65,14 +65,16 @@ class ObjectSource:
             try:
                 changes = await self._look(known)
             except Trouble as trouble:
-                rhythm.failed(trouble)
+                if told := rhythm.failed(trouble):
+                    yield told
                 continue
             for batch in self._batches(changes, known, first and self._initial == "latest", catching_up):
                 yield batch
             if first:
                 yield [SourceAdvanced(source=self.name, cursor={_LOOKED: True})]
             first = catching_up = False
-            rhythm.succeeded()
+            if told := rhythm.succeeded():
+                yield told
 
     async def _look(self, known: Mapping[str, Json]) -> list[Change]:
         stopped = threading.Event()

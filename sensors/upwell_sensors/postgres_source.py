@@ -68,11 +68,13 @@ class NotificationSource:
                         async with aclosing(self._told(line, memory)) as batches:
                             async for batch in batches:
                                 yield batch
-                        rhythm.succeeded()
+                        if told := rhythm.succeeded():
+                            yield told
                         await first_of(line.changed.wait, partial(clock.sleep, rhythm.pause))
                         line.changed = anyio.Event()
             except Trouble as trouble:
-                rhythm.failed(trouble)
+                if told := rhythm.failed(trouble):
+                    yield told
             await rhythm.rest()
 
     @asynccontextmanager

@@ -8,6 +8,8 @@ from datetime import datetime
 import structlog
 
 from upwell.clock import Clock
+from upwell.events import ErrorInfo, SourceFailing, SourceWorking
+from upwell.sources.source import Emitted
 
 _FIRST_WITHIN = 5.0  # seconds after a start; a thousand sources that start together spread over them
 _JITTER = 0.1  # of the interval
@@ -59,30 +61,38 @@ class Rhythm:
         """Return when it is time to look."""
         await self._clock.sleep(self._pause)
 
-    def succeeded(self) -> None:
-        """The outside answered: look again when the next turn comes."""
+    def succeeded(self) -> list[Emitted]:
+        """The outside answered: look again when the next turn comes. The source yields what there is to tell of it."""
+        working: list[Emitted] = [SourceWorking(source=self._source)] if self._told else []
         if self._told:
             log.info("source.recovered", source=self._source)
         self._told.clear()
         self._troubles = 0
         self._pause = self._until_turn(self._clock.now()) + self._chance.random() * _JITTER * self._interval
+        return working
 
-    def failed(self, trouble: Trouble) -> None:
-        """It did not: look again after a pause that doubles with each time, and is no shorter than was asked for."""
+    def failed(self, trouble: Trouble) -> list[Emitted]:
+        """It did not: look again after a pause that doubles with each time, and is no shorter than was asked for.
+
+        The source yields what there is to tell of it.
+        """
         longest = max(_LONGEST_PAUSE, self._interval)
         pause = min(longest, _FIRST_PAUSE * 2.0 ** min(self._troubles, 30))
         self._troubles += 1
         asked = min(trouble.retry_after or 0.0, _LONGEST_ASKED_FOR)
         self._pause = max(pause * (0.5 + self._chance.random() / 2), asked)
-        if trouble.kind not in self._told:
-            self._told.add(trouble.kind)
-            log.warning(
-                "source.unreachable",
-                source=self._source,
-                kind=trouble.kind,
-                error=str(trouble),
-                retry_in=round(self._pause, 3),
-            )
+        if trouble.kind in self._told:
+            return []
+        self._told.add(trouble.kind)
+        log.warning(
+            "source.unreachable",
+            source=self._source,
+            kind=trouble.kind,
+            error=str(trouble),
+            retry_in=round(self._pause, 3),
+        )
+        message = str(trouble).removeprefix(f"{trouble.kind}: ")
+        return [SourceFailing(source=self._source, error=ErrorInfo(type=trouble.kind, message=message))]
 
     def _until_turn(self, now: datetime) -> float:
         """Seconds until the next turn that is at least half an interval away: a first look is not followed at once."""

@@ -97,12 +97,14 @@ class SqlPollSource:
                             if batch := self._batch(water, rows, silent, catching_up):
                                 yield batch
                 except Trouble as trouble:
-                    rhythm.failed(trouble)
+                    if told := rhythm.failed(trouble):
+                        yield told
                     continue
                 if first:
                     yield [SourceAdvanced(source=self.name, cursor={_LOOKED: True})]
                 first = catching_up = False
-                rhythm.succeeded()
+                if told := rhythm.succeeded():
+                    yield told
         finally:
             with anyio.move_on_after(_FAREWELL, shield=True):
                 await engine.dispose()

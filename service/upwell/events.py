@@ -135,6 +135,28 @@ class SourceAdvanced:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SourceFailing:
+    """A source begins to fail, or fails for another reason than before; told once, however often it is tried again.
+
+    A source that goes on trying by itself may yield this, and `SourceWorking` when it is over. `since` is when it began
+    to fail: whoever runs the source says so.
+    """
+
+    kind: ClassVar[str] = "source.failing"
+    source: str
+    error: ErrorInfo
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceWorking:
+    """A source that was failing works again."""
+
+    kind: ClassVar[str] = "source.working"
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DuplicateIgnored:
     """A delivery that repeats `first_event_id` was answered, and nothing else."""
 
@@ -744,6 +766,8 @@ RunEnded: TypeAlias = RunSucceeded | RunFailed | RunCanceled
 Event: TypeAlias = (
     SourceEvent
     | SourceAdvanced
+    | SourceFailing
+    | SourceWorking
     | DuplicateIgnored
     | RunSubmitted
     | EventDecided

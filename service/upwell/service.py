@@ -103,7 +103,7 @@ class Service:
         self._heartbeat = make_heartbeat(settings.heartbeat, settings.alerts, proofs, clock)
         self._sensors = SensorCaller(journal, queries, project, self._evaluators, clock)
         self._reactor = Reactor(journal, queries, project, clock)
-        self._sources = SourceHost(journal, queries, project, clock)
+        self._sources = SourceHost(journal, queries, project, clock, clean=logs.Redact(settings.secrets()).text)
         self._web: WebApp = build_app(
             WebParts(
                 journal=journal,

@@ -28,6 +28,8 @@ from upwell.events import (
     ListeningResumed,
     SourceAdvanced,
     SourceEvent,
+    SourceFailing,
+    SourceWorking,
 )
 from upwell.journal import rows, tables
 from upwell.journal.changes import Remove, Upsert
@@ -37,6 +39,7 @@ from upwell.journal.projections import assets_of, project
 from upwell.journal.views import (
     AssetState,
     DemandRow,
+    FailingSource,
     FreshnessRow,
     NewestMade,
     PartitionState,
@@ -138,6 +141,18 @@ class MemoryJournal:
                     found[what, name] = Switch(what=what, name=name, active=False, at=record.at)
                 case ListeningResumed(what=what, name=name):
                     found[what, name] = Switch(what=what, name=name, active=True, at=record.at)
+                case _:
+                    pass
+        return list(found.values())
+
+    async def failing_sources(self) -> list[FailingSource]:
+        found: dict[str, FailingSource] = {}
+        for record in self.records:
+            match record.event:
+                case SourceFailing(source=source, error=error, since=since):
+                    found[source] = FailingSource(source=source, since=since or record.at, error=error)
+                case SourceWorking(source=source):
+                    found.pop(source, None)
                 case _:
                     pass
         return list(found.values())
@@ -377,9 +392,12 @@ class _Heard:
         batches = source.events(dict(self.cursor), clock)
         async with aclosing(batches):  # type: ignore[type-var]  # an asynchronous generator, as a rule
             async for batch in batches:
-                self.events += [event for event in batch if not isinstance(event, SourceAdvanced)]
                 for event in batch:
+                    if isinstance(event, SourceFailing | SourceWorking):
+                        continue
                     self.cursor.update(event.cursor)
+                    if not isinstance(event, SourceAdvanced):
+                        self.events.append(event)
                 more, self.more = self.more, anyio.Event()
                 more.set()
 

@@ -65,6 +65,8 @@ from upwell.events import (
     ServiceStopping,
     SilenceEnded,
     SourceAdvanced,
+    SourceFailing,
+    SourceWorking,
     StepFailed,
     StepSkipped,
     StepStarted,
@@ -122,6 +124,8 @@ EVENTS: dict[type[Event], st.SearchStrategy[Event]] = dict(
         *(of(kind, **from_source) for kind in (WebhookAccepted, FileChanged, TimerFired, MessageReceived)),
         of(DuplicateIgnored, source=st.just("x"), delivery_id=st.just("d1"), first_event_id=ids),
         of(SourceAdvanced, source=from_source["source"], cursor=from_source["cursor"]),
+        of(SourceFailing, source=from_source["source"], error=errors, since=st.none() | instants),
+        of(SourceWorking, source=from_source["source"]),
         of(RunSubmitted, run_id=runs, assets=st.tuples(assets)),
         of(
             EventDecided,

@@ -53,6 +53,8 @@ from upwell.events import (
     SilenceEnded,
     SourceAdvanced,
     SourceEvent,
+    SourceFailing,
+    SourceWorking,
     StepFailed,
     StepSkipped,
     StepStarted,
@@ -81,6 +83,8 @@ def line_of(record: Record) -> LogLine:
             return sensor_line(record, event)
         case (
             SourceAdvanced()
+            | SourceFailing()
+            | SourceWorking()
             | DuplicateIgnored()
             | EventReplayed()
             | EventDeadLettered()

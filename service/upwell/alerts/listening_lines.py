@@ -19,12 +19,16 @@ from upwell.events import (
     SensorFailed,
     SensorTriggered,
     SourceAdvanced,
+    SourceFailing,
+    SourceWorking,
 )
 from upwell.journal.journal import Record
 
 SensorCalled: TypeAlias = SensorTriggered | SensorEvaluated | SensorFailed | RunKeysSuppressed
 ListeningChange: TypeAlias = (
     SourceAdvanced
+    | SourceFailing
+    | SourceWorking
     | DuplicateIgnored
     | EventReplayed
     | EventDeadLettered
@@ -77,6 +81,11 @@ def listening_line(record: Record, event: ListeningChange) -> LogLine:
     """The line of what happened around sources, filters, switches and dead letters."""
     match event:
         case SourceAdvanced():
+            return line("debug", event, source=event.source)
+        case SourceFailing():
+            # Whoever found it has just said so, as `source.failed` or `source.unreachable`.
+            return line("debug", event, source=event.source, error=sentence(event.error), since=event.since)
+        case SourceWorking():
             return line("debug", event, source=event.source)
         case DuplicateIgnored():
             return line(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import anyio
@@ -83,7 +83,7 @@ def schedules(file: Files = None, module: Modules = None, url: Url = None, as_js
 
 @app.command()
 def sources(file: Files = None, module: Modules = None, url: Url = None, as_json: Json = False) -> None:
-    """List event sources: who listens to them, whether they rest, and when each was heard last."""
+    """List event sources: who listens to them, whether they rest or fail, and when each was heard last."""
     found = _ask(quiet_settings(file, module, url=url), "/sources", SourceList)
     now = SystemClock().now()
     rows = [
@@ -94,14 +94,24 @@ def sources(file: Files = None, module: Modules = None, url: Url = None, as_json
             ", ".join((*one.assets, *one.sensors)),
             ago(one.last_event_at, now),
             "-" if one.lag is None else spoken(one.lag),
+            _trouble(one, now),
         )
         for one in found.sources
     ]
-    _show(found, ("SOURCE", "KIND", "STATE", "LISTENERS", "LAST EVENT", "LAG"), rows, as_json=as_json)
+    _show(found, ("SOURCE", "KIND", "STATE", "LISTENERS", "LAST EVENT", "LAG", ""), rows, as_json=as_json)
 
 
 def _state(one: Sensor | Source) -> str:
+    if isinstance(one, Source):
+        return one.state
     return "active" if one.active else "paused"
+
+
+def _trouble(one: Source, now: datetime) -> str:
+    """Why it fails."""
+    if one.error is None:
+        return ""
+    return f"{ago(one.failing_since, now)}: {one.error.type}: {one.error.message}".split("\n", 1)[0]
 
 
 def _called_by(one: Sensor) -> str:

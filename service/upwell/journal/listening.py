@@ -19,6 +19,8 @@ from upwell.events import (
     SensorEvaluated,
     SensorFailed,
     SensorTriggered,
+    SourceFailing,
+    SourceWorking,
 )
 from upwell.journal import tables
 from upwell.journal.changes import Change, Remove, Upsert, as_text
@@ -37,6 +39,8 @@ ListeningEvent: TypeAlias = (
     | SensorFailed
     | RunKeysSuppressed
     | DynamicPartitionsChanged
+    | SourceFailing
+    | SourceWorking
 )
 
 
@@ -74,6 +78,11 @@ def project(record: Record, event: ListeningEvent) -> Iterator[Change]:
                 yield Remove(tables.dynamic_partitions, (event.name, key))
             for place, key in enumerate(event.added):
                 yield Upsert(tables.dynamic_partitions, (event.name, key), {"event_id": record.id, "place": place})
+        case SourceFailing():
+            since = to_micros(event.since or record.at)
+            yield Upsert(tables.failing_sources, (event.source,), {"since": since, "error": as_text(event.error)})
+        case SourceWorking():
+            yield Remove(tables.failing_sources, (event.source,))
         case _:
             assert_never(event)
 

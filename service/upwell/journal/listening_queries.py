@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping, Select, or_, select
 from upwell.journal import rows, tables
 from upwell.journal.store import Store
 from upwell.journal.tables import to_micros
-from upwell.journal.views import DeadLetter, FilterCall, SensorCall, SensorState, Switch, WaitingEvent
+from upwell.journal.views import DeadLetter, FailingSource, FilterCall, SensorCall, SensorState, Switch, WaitingEvent
 
 T = TypeVar("T")
 
@@ -58,6 +58,11 @@ class ListeningQueries:
         switches = tables.switches
         found = await self._rows(select(switches).order_by(switches.c.what, switches.c.name))
         return [rows.switch(row) for row in found]
+
+    async def failing_sources(self) -> list[FailingSource]:
+        """The sources that fail at present."""
+        found = await self._rows(select(tables.failing_sources).order_by(tables.failing_sources.c.source))
+        return [rows.failing_source(row) for row in found]
 
     async def run_keys(self, sensor: str, keys: Collection[str], now: datetime) -> dict[str, tuple[str, datetime]]:
         """Those of a sensor's run keys that are taken: the run that has each, and when it was last asked for."""

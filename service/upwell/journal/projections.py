@@ -52,6 +52,8 @@ from upwell.events import (
     SilenceEnded,
     SourceAdvanced,
     SourceEvent,
+    SourceFailing,
+    SourceWorking,
     StepFailed,
     StepSkipped,
     StepStarted,
@@ -101,6 +103,8 @@ def project(record: Record) -> Iterator[Change]:
             | SensorFailed()
             | RunKeysSuppressed()
             | DynamicPartitionsChanged()
+            | SourceFailing()
+            | SourceWorking()
         ):
             yield from listening.project(record, event)
         case EventDecided() | RunRequested() | RunStarted() | RunCancelRequested():

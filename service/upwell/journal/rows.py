@@ -17,6 +17,7 @@ from upwell.journal.views import (
     CheckState,
     DeadLetter,
     DemandRow,
+    FailingSource,
     FilterCall,
     FreshnessRow,
     IncidentView,
@@ -269,6 +270,13 @@ def switch(row: Row) -> Switch:
         active=row["active"],
         at=from_micros(row["at"]),
         said_by=row["said_by"],
+    )
+
+
+def failing_source(row: Row) -> FailingSource:
+    """A source that fails, from its row."""
+    return FailingSource(
+        source=row["source"], since=from_micros(row["since"]), error=_errors().validate_json(row["error"])
     )
 
 

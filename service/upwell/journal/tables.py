@@ -340,6 +340,16 @@ run_keys = Table(
     sqlite_with_rowid=False,
 )
 
+# The sources that fail at present: why, and since when.
+failing_sources = Table(
+    "failing_sources",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    _json("error"),
+    sqlite_with_rowid=False,
+)
+
 # What somebody switched off, or on again; what nobody touched is as the code says.
 switches = Table(
     "switches",

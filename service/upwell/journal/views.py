@@ -242,6 +242,15 @@ class WaitingEvent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FailingSource:
+    """A source that cannot tell anything at present, and why."""
+
+    source: str
+    since: datetime
+    error: ErrorInfo
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Switch:
     """What somebody said last about whether a source, a sensor or a schedule is active."""
 

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from upwell.clock import Clock
-from upwell.events import Json, SourceAdvanced, SourceEvent
+from upwell.events import Json, SourceAdvanced, SourceEvent, SourceFailing, SourceWorking
 
 Cursor: TypeAlias = Mapping[str, Json]
 """What the source had told the journal, by the `cursor` of its events, up to now."""
 
 
-Emitted: TypeAlias = SourceEvent | SourceAdvanced
-"""An event, or a cursor to keep where there was nothing to tell."""
+Emitted: TypeAlias = SourceEvent | SourceAdvanced | SourceFailing | SourceWorking
+"""An event, a cursor to keep where there was nothing to tell, or how a source fares that mends its trouble itself."""
 
 
 class EventSource(Protocol):
@@ -34,5 +34,6 @@ class EventSource(Protocol):
         `SourceError` where a sentence says everything: it is logged without a traceback); the host then starts it
         again, after a pause, from the cursor of the last commit. It must pick up what
         happened while it was not running (marked `caught_up`), and must not yield the same thing twice for one
-        cursor.
+        cursor. A source that tries again by itself yields `SourceFailing` when it cannot go on, and `SourceWorking`
+        when it can; what changes nothing is left out by the host.
         """

@@ -12,7 +12,7 @@ from upwell.definitions.graph import AssetGraph
 from upwell.definitions.reactions import On
 from upwell.definitions.snapshot import SensorNode
 from upwell.journal.journal import Record
-from upwell.journal.views import DeadLetter, SensorState, WaitingEvent
+from upwell.journal.views import DeadLetter, FailingSource, SensorState, WaitingEvent
 from upwell.web import listening_models as models
 from upwell.web.listening import Switches, noun_of
 from upwell.web.ticking import next_tick
@@ -39,6 +39,7 @@ class Circumstances:
     now: datetime
     heard: Mapping[str, Record | None]  # by source, the newest event
     switches: Switches
+    failing: Mapping[str, FailingSource]  # by source
     states: Mapping[str, SensorState]
     waiting: Sequence[WaitingEvent]
     dead: Sequence[DeadLetter]
@@ -76,6 +77,7 @@ def sentences(key: str, graph: AssetGraph, feeds: Feeding, now: Circumstances) -
     return (
         *_listens(key, graph, feeds, now),
         *(_paused(name, now) for name in feeds.sources if not now.switches.state("source", name).active),
+        *_failing(feeds, now),
         *(_asks(node, now) for node in feeds.sensors),
         *_waits(feeds, now),
         *(_dead(letter, now) for letter in now.dead),
@@ -117,6 +119,14 @@ def _heard(on: On, now: Circumstances) -> str:
 def _paused(source: str, now: Circumstances) -> str:
     by = _by(now.switches.state("source", source), now)
     return f"{source} is paused{by}: what it tells leads to nothing until `upwell sources resume '{source}'`."
+
+
+def _failing(feeds: Feeding, now: Circumstances) -> Iterator[str]:
+    for name in feeds.sources:
+        if name in now.failing and now.switches.state("source", name).active:
+            trouble = now.failing[name]
+            why = f"{trouble.error.type}: {trouble.error.message}".split("\n", 1)[0]
+            yield sentence(f"{name} has been failing since {clock_time(trouble.since, now.now)}: {why}")
 
 
 def _by(switch: models.Switch, now: Circumstances) -> str:

@@ -12,7 +12,7 @@ from upwell.journal.views import DeadLetter, RunView
 from upwell.web import circumstances, explaining, models
 from upwell.web.catalogue import find_asset, read_present
 from upwell.web.circumstances import Circumstances, Feeding, feeding
-from upwell.web.listening import TOLD, last_told, read_switches
+from upwell.web.listening import TOLD, last_told, read_failing, read_switches
 from upwell.web.parts import WebParts
 from upwell.web.ticks import TICKS
 
@@ -111,6 +111,7 @@ async def _now(parts: WebParts, key: str, feeds: Feeding) -> tuple[str, ...]:
         now=parts.clock.now(),
         heard={source: await last_told(parts, source) for source in feeds.sources},
         switches=await read_switches(parts),
+        failing=await read_failing(parts),
         states=await parts.queries.sensor_states() if feeds.sensors else {},
         waiting=waiting,
         dead=await _dead_letters(parts, feeds),

@@ -11,7 +11,7 @@ from upwell.definitions.reactions import SourceSpec
 from upwell.definitions.snapshot import SensorNode
 from upwell.events import FileChanged, Listening, MessageReceived, TimerFired, WebhookAccepted
 from upwell.journal.journal import Record
-from upwell.journal.views import SensorState
+from upwell.journal.views import FailingSource, SensorState
 from upwell.journal.views import Switch as SwitchView
 from upwell.web import listening_models as models
 from upwell.web.parts import WebParts
@@ -87,14 +87,26 @@ async def last_told(parts: WebParts, source: str) -> Record | None:
     return found[0] if found else None
 
 
-async def read_source(parts: WebParts, spec: SourceSpec, switches: Switches) -> models.Source:
+async def read_failing(parts: WebParts) -> Mapping[str, FailingSource]:
+    """The sources that fail, by name."""
+    return {one.source: one for one in await parts.queries.failing_sources()}
+
+
+async def read_source(
+    parts: WebParts, spec: SourceSpec, switches: Switches, failing: Mapping[str, FailingSource]
+) -> models.Source:
     """The source with its listeners and its newest event."""
     last = await last_told(parts, spec.name)
+    switch = switches.state("source", spec.name)
+    trouble = failing.get(spec.name) if switch.active else None
     graph = parts.project.graph
     return models.Source(
-        **dict(switches.state("source", spec.name)),
+        **dict(switch),
         name=spec.name,
         kind=spec.kind,
+        state="paused" if not switch.active else "active" if trouble is None else "failing",
+        error=None if trouble is None else trouble.error,
+        failing_since=None if trouble is None else trouble.since,
         params=spec.params,
         assets=tuple(dict.fromkeys(node.key for node, _ in graph.listeners.get(spec.name, ()))),
         sensors=tuple(dict.fromkeys(node.name for node, _ in graph.listening_sensors.get(spec.name, ()))),

@@ -30,15 +30,21 @@ class Switch(Answer):
     switched_by: str | None = None
 
 
+SourceCondition: TypeAlias = Literal["active", "paused", "failing"]
+
+
 class Source(Switch):
     """A declared event source; `params` name secrets, they never hold one.
 
     `lag` is how many seconds passed between the newest event and its being stored, where the event says when it
-    occurred.
+    occurred. It is `failing` while it cannot tell anything, with the error and since when; it is tried again.
     """
 
     name: str
     kind: str
+    state: SourceCondition
+    error: ErrorInfo | None
+    failing_since: datetime | None
     params: Mapping[str, Json]
     assets: tuple[str, ...]
     sensors: tuple[str, ...]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,14 @@ from upwell.clock import Clock, FakeClock
 from upwell.definitions.project import Project
 from upwell.definitions.reactions import On, SourceSpec
 from upwell.definitions.snapshot import AssetNode, Snapshot
-from upwell.events import ListeningPaused, ListeningResumed, MessageReceived
+from upwell.events import (
+    ErrorInfo,
+    ListeningPaused,
+    ListeningResumed,
+    MessageReceived,
+    SourceFailing,
+    SourceWorking,
+)
 from upwell.sources.host import SourceHost
 from upwell.testing import MemoryJournal
 
@@ -81,9 +88,11 @@ class Bench:
         self.outside = Outside()
 
     @asynccontextmanager
-    async def hosting(self, **factories: Any) -> AsyncIterator[None]:
+    async def hosting(
+        self, *, clean: Callable[[str], str] = str, **factories: Callable[..., Any]
+    ) -> AsyncIterator[None]:
         known = {"queue": self.outside.source, **factories}
-        host = SourceHost(self.journal, self.journal, self.project, self.clock, known)
+        host = SourceHost(self.journal, self.journal, self.project, self.clock, known, clean=clean)
         async with anyio.create_task_group() as tasks:
             await tasks.start(host.run)
             await self.clock.advance(0)
@@ -94,6 +103,19 @@ class Bench:
     @property
     def heard(self) -> list[Any]:
         return [record.event.data for record in self.journal.all_of("message.received")]  # type: ignore[union-attr]
+
+    @property
+    def fares(self) -> list[str]:
+        """What the journal is told of how sources fare: by second, what is so from then on."""
+        found = []
+        for record in self.journal.records:
+            second = f"{(record.at - NOON).total_seconds():g}"
+            match record.event:
+                case SourceFailing(error=error):
+                    found.append(f"{second} {error.type}: {error.message}")
+                case SourceWorking():
+                    found.append(f"{second} works")
+        return found
 
 
 async def test_what_a_source_tells_is_committed() -> None:
@@ -273,3 +295,85 @@ async def test_a_secret_that_is_missing_is_named_and_the_source_tried_again() ->
             pass
     assert "NO_SUCH_PASSWORD is not set" in lines[0]["error"]
     assert bench.outside.started == []
+
+
+async def test_that_a_source_fails_is_told_once_and_that_it_works_again_with_what_it_tells() -> None:
+    bench = Bench(queue())
+    bench.outside.fails_at = 1
+    bench.outside.send(1)
+    async with bench.hosting():
+        await bench.clock.advance(300)
+        bench.outside.fails_at = None
+        await bench.clock.advance(60)
+    assert bench.fares == ["0 ConnectionError: the broker hung up", bench.fares[1]]
+    assert bench.fares[1].endswith("works")
+    assert bench.heard == [1]
+    assert await bench.journal.failing_sources() == []
+
+
+async def test_a_source_that_fails_for_another_reason_says_so_and_since_when_it_fails() -> None:
+    bench = Bench(queue())
+    bench.outside.fails_at = 1
+    bench.outside.send(1)
+
+    def gone(name: str) -> QueueSource:
+        raise ConnectionError(f"there is no queue (tried {'often' if bench.clock.now() > NOON else 'once'})")
+
+    async with bench.hosting(queue=gone):
+        await bench.clock.advance(10)
+    assert bench.fares == [
+        "0 ConnectionError: there is no queue (tried once)",
+        "0.5 ConnectionError: there is no queue (tried often)",
+    ]
+    [failing] = await bench.journal.failing_sources()
+    assert failing.since == NOON
+
+
+async def test_a_source_that_has_run_for_half_a_minute_works_though_it_has_nothing_to_tell() -> None:
+    bench = Bench(queue())
+    bench.outside.fails_at = 1
+    bench.outside.send(1)
+    async with bench.hosting():
+        bench.outside.messages.clear()
+        await bench.clock.advance(30)
+        assert len(bench.fares) == 1
+        await bench.clock.advance(1)
+    assert bench.fares[1:] == ["30.5 works"]
+
+
+async def test_a_restart_of_the_service_neither_repeats_nor_forgets_that_a_source_fails() -> None:
+    bench = Bench(queue())
+    bench.outside.fails_at = 1
+    bench.outside.send(1)
+    async with bench.hosting():
+        pass
+    async with bench.hosting():
+        await bench.clock.advance(10)
+    assert bench.fares == ["0 ConnectionError: the broker hung up"]
+    bench.outside.fails_at = None
+    async with bench.hosting():
+        pass
+    assert bench.fares[1:] == ["10 works"]
+
+
+class Patient(QueueSource):
+    """Goes on by itself when it cannot be asked: for an hour, asked every minute."""
+
+    async def events(self, cursor: Mapping[str, Any], clock: Clock) -> AsyncIterator[Sequence[Any]]:
+        for _ in range(60):
+            yield [SourceFailing(source=self.name, error=ErrorInfo(type="OSError", message="s3cret is wrong"))]
+            await clock.sleep(60)
+        while True:
+            yield [SourceWorking(source=self.name)]
+            await clock.sleep(60)
+
+
+async def test_a_source_that_goes_on_by_itself_says_itself_when_it_works() -> None:
+    bench = Bench(queue())
+
+    def patient(name: str) -> Patient:
+        return Patient(name, bench.outside)
+
+    async with bench.hosting(queue=patient, clean=lambda text: text.replace("s3cret", "***")):
+        await bench.clock.advance(2 * 3600)
+    assert bench.fares == ["0 OSError: *** is wrong", "3600 works"]

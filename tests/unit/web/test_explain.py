@@ -30,6 +30,8 @@ from upwell.events import (
     RunRequested,
     SensorEvaluated,
     SensorFailed,
+    SourceFailing,
+    SourceWorking,
     WebhookAccepted,
 )
 from upwell.journal.database import StoredJournal
@@ -106,6 +108,16 @@ class TestNow:
             "webhook:orders is paused (2 h ago by alice): what it tells leads to nothing until "
             "`upwell sources resume 'webhook:orders'`."
         )
+
+    async def test_says_that_a_source_fails_since_when_and_why(
+        self, client: httpx.AsyncClient, journal: StoredJournal
+    ) -> None:
+        await journal.append(SourceFailing(source="webhook:orders", error=ERROR))
+        text = (await explain(client, "fct_orders"))["now"][1]
+        assert text.startswith("webhook:orders has been failing since ")
+        assert text.endswith(": ValueError: no rows.")
+        await journal.append(SourceWorking(source="webhook:orders"))
+        assert len((await explain(client, "fct_orders"))["now"]) == 1
 
     async def test_says_what_a_sensor_that_asks_for_it_did_last(
         self, client: httpx.AsyncClient, journal: StoredJournal

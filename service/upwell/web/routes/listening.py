@@ -17,6 +17,7 @@ from upwell.web.listening import (
     find_sensor,
     noun_of,
     present_sensor,
+    read_failing,
     read_source,
     read_standing,
     read_switches,
@@ -34,10 +35,10 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 
 @router.get("/sources")
 async def list_sources(parts: Parts) -> models.SourceList:
-    """Event sources, who listens to them, when each was heard last, and whether they rest."""
-    switches = await read_switches(parts)
+    """Event sources, who listens to them, when each was heard last, and whether they rest or fail."""
+    switches, failing = await read_switches(parts), await read_failing(parts)
     specs = sorted(parts.project.graph.sources.values(), key=lambda spec: spec.name)
-    return models.SourceList(sources=tuple([await read_source(parts, spec, switches) for spec in specs]))
+    return models.SourceList(sources=tuple([await read_source(parts, spec, switches, failing) for spec in specs]))
 
 
 @router.get("/sensors")

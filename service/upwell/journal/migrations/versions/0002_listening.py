@@ -90,6 +90,13 @@ def _sensors() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "failing_sources",
+        _key("source"),
+        sa.Column("since", sa.BigInteger, nullable=False),
+        sa.Column("error", sa.Text),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "sensor_calls",
         _id_key("trigger_id"),
         sa.Column("sensor", sa.Text),
