@@ -28,12 +28,12 @@ from upwell.events import (
     SilenceEnded,
 )
 from upwell.journal.journal import Journal, Progress, Record
+from upwell.journal.patience import LONGEST_PAUSE, until_it_answers
 from upwell.journal.views import IncidentView, RunView, SilenceView
 
 CONSUMER = "incidents"
 
 _SAVE_AFTER = 1000  # events that change nothing, after which the position is kept anyway
-_FIRST_RETRY, _LONGEST_RETRY = 0.1, 5.0  # seconds
 
 T = TypeVar("T")
 
@@ -116,7 +116,7 @@ class IncidentKeeper:
                         await self._take(records)
             except JournalUnavailable as error:
                 log.warning("incidents.waiting", reason=str(error))
-                await self._clock.sleep(_LONGEST_RETRY)
+                await self._clock.sleep(LONGEST_PAUSE)
             else:
                 return
 
@@ -191,14 +191,9 @@ class IncidentKeeper:
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Do it, again and again while the journal refuses."""
-        pause = _FIRST_RETRY
-        while True:
-            try:
-                return await ask()
-            except JournalUnavailable as error:
-                log.warning("incidents.waiting", reason=str(error))
-            await self._clock.sleep(pause)
-            pause = min(2 * pause, _LONGEST_RETRY)
+        return await until_it_answers(
+            ask, self._clock, lambda error, pause: log.warning("incidents.waiting", reason=str(error))
+        )
 
 
 def _silence(view: SilenceView) -> Silence:

@@ -27,7 +27,6 @@ from upwell.journal.journal import Journal, Progress, Record
 CONSUMERS = "alert-sink:"
 """What the names of all lanes begin with, where the journal keeps how far each is."""
 
-_BEGINNINGS = ("opened", "unsilenced")  # of which nobody was told before
 _MOST_SINGLE = 10  # alerts that wait, up to which each is a message of its own
 _SAVE_AFTER = 1000  # events without an alert, after which the position is kept anyway
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 300.0  # seconds between two tries

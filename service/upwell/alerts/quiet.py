@@ -17,7 +17,6 @@ EVERYTHING = "*"
 """The selection that also means what is about no asset: sensors, code locations, events set aside."""
 
 _MOST_JOINED = 1000  # windows that follow each other without a gap
-_INSTANT = timedelta(microseconds=1)
 
 
 class Selecting(Protocol):

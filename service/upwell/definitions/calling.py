@@ -5,22 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from upwell.definitions.compute import Style, UserFunction
 from upwell.definitions.errors import DagsterInvalidDefinitionError, DagsterInvalidInvocationError
 from upwell.definitions.resources import ConfigurableResourceFactory
 from upwell.definitions.signature import Place, annotation_of, is_resource, name_of, place_of, style_of
-
-
-class HasResources(Protocol):
-    """What a context has to have so that a function can be called with it."""
-
-    @property
-    def resources(self) -> Any: ...
-
-    def merge_resources(self, resources_dict: Mapping[str, Any]) -> Any:
-        """A copy with these resources beside its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from upwell.freshness.outlook import Look, Outlook, Want
 from upwell.freshness.progress import RunProgress
 from upwell.freshness.watcher import CONSUMER
 from upwell.journal.journal import Journal, Record
+from upwell.journal.patience import LONGEST_PAUSE, until_it_answers
 from upwell.journal.queries import Queries
 from upwell.journal.views import DemandRow
 from upwell.planning.durations import Durations
@@ -33,7 +34,6 @@ from upwell.planning.upkeep import Made
 
 T = TypeVar("T")
 
-_FIRST_RETRY, _LONGEST_RETRY = 0.1, 5.0  # seconds
 _LOOKS_BETWEEN_TURNS = 500  # of the event loop
 
 log = structlog.get_logger(__name__)
@@ -157,8 +157,8 @@ class FreshnessKeeper:
                 async for records in self._journal.subscribe(self._applied):
                     await self._take_in(records)
             except JournalUnavailable as error:
-                log.warning("freshness.waits", error=str(error), retry_in=_LONGEST_RETRY)
-                await self._clock.sleep(_LONGEST_RETRY)
+                log.warning("freshness.waits", error=str(error), retry_in=LONGEST_PAUSE)
+                await self._clock.sleep(LONGEST_PAUSE)
             else:
                 return
 
@@ -221,11 +221,6 @@ class FreshnessKeeper:
         return look
 
     async def _until_it_answers(self, call: Callable[[], Awaitable[T]]) -> T:
-        pause = _FIRST_RETRY
-        while True:
-            try:
-                return await call()
-            except JournalUnavailable as error:
-                log.warning("freshness.waits", error=str(error), retry_in=pause)
-            await self._clock.sleep(pause)
-            pause = min(2 * pause, _LONGEST_RETRY)
+        return await until_it_answers(
+            call, self._clock, lambda error, pause: log.warning("freshness.waits", error=str(error), retry_in=pause)
+        )

@@ -17,13 +17,13 @@ from upwell.clock import AlarmClock, Clock
 from upwell.definitions.graph import AssetGraph
 from upwell.definitions.project import Project
 from upwell.definitions.snapshot import AssetNode
-from upwell.errors import JournalUnavailable
 from upwell.events import FreshnessChanged
 from upwell.freshness.corrections import corrected
 from upwell.freshness.history import History
 from upwell.freshness.standings import Fact, Standings, fact_of
 from upwell.journal.canary import Stuck
 from upwell.journal.journal import Journal, Progress, Record
+from upwell.journal.patience import until_it_answers
 from upwell.journal.queries import Queries
 from upwell.planning.blame import Blame
 
@@ -34,7 +34,6 @@ CONSUMER = "freshness"
 _CHUNK = 1000  # changes in one append
 _LONGEST_LOOK = timedelta(seconds=10)
 _RECORDS_BETWEEN_MARKS = 1000  # a restart looks again at no more than about so many events
-_FIRST_RETRY, _LONGEST_RETRY = 0.1, 5.0  # seconds
 
 log = structlog.get_logger(__name__)
 
@@ -122,7 +121,7 @@ class FreshnessWatcher:
     async def _corrected(self, fact: Fact, now: datetime) -> list[FreshnessChanged]:
         """Something made in time was told late: what was told of the time since then may be wrong."""
         standing, upto = self._standings[fact.asset], self._journal.head
-        past = await self._read(lambda: self._history.around(standing, fact.at, upto, now))
+        past = await self._patiently(lambda: self._history.around(standing, fact.at, upto, now))
         if past is None:
             return self._standings.reported(fact, now)
         changes = corrected(past.standing, past.facts, past.told, now)
@@ -203,28 +202,20 @@ class FreshnessWatcher:
         for at in range(0, len(told), _CHUNK):
             await self._append(told[at : at + _CHUNK])
 
-    async def _read(self, query: Callable[[], Awaitable[T]]) -> T:
-        """Ask until the journal answers."""
-        pause = _FIRST_RETRY
-        while True:
-            try:
-                return await query()
-            except JournalUnavailable as error:
-                log.warning("freshness.waits", changes=0, error=str(error), retry_in=pause)
-            await self._clock.sleep(pause)
-            pause = min(2 * pause, _LONGEST_RETRY)
-
     async def _append(self, changes: Sequence[FreshnessChanged]) -> None:
-        pause = _FIRST_RETRY
-        while True:
-            try:
-                await self._journal.append(*changes, progress=Progress(consumer=CONSUMER, event_id=self._applied))
-                break
-            except JournalUnavailable as error:
-                log.warning("freshness.waits", changes=len(changes), error=str(error), retry_in=pause)
-            await self._clock.sleep(pause)
-            pause = min(2 * pause, _LONGEST_RETRY)
+        await self._patiently(
+            lambda: self._journal.append(*changes, progress=Progress(consumer=CONSUMER, event_id=self._applied)),
+            changes=len(changes),
+        )
         self._marked = self._applied
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]], *, changes: int = 0) -> T:
+        """Do it, again and again while the journal refuses; `changes` wait for it."""
+        return await until_it_answers(
+            call,
+            self._clock,
+            lambda error, pause: log.warning("freshness.waits", changes=changes, error=str(error), retry_in=pause),
+        )
 
 
 @contextmanager
